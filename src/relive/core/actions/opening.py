@@ -1,0 +1,146 @@
+"""Actions that lead to a connection: begin, dial, wait, come up."""
+
+from __future__ import annotations
+
+from relive.core import client_frames
+from relive.core import effects as do
+from relive.core import events as ev
+from relive.core.checkpoint import Checkpoint
+from relive.core.journal import Replay
+from relive.core.scene import Scene
+
+
+def adopt_given(scene: Scene, event: ev.ConnectRequested) -> None:
+    """Take the caller's handle as the first checkpoint, unchecked."""
+    s = scene.situation
+    assert event.handle is not None  # noqa: S101 - the guard has asked
+    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall)
+    s.conversation = True
+
+
+def adopt_loaded(scene: Scene, event: ev.CheckpointLoaded) -> None:
+    """Take the stored checkpoint."""
+    s = scene.situation
+    s.checkpoint = event.checkpoint
+    s.conversation = True
+
+
+def load(scene: Scene, _event: object) -> None:
+    """Ask the store, once, for so long."""
+    scene.order(do.Load())
+    scene.arm("load", scene.policy.load_timeout)
+
+
+def open_(scene: Scene, _event: object) -> None:
+    """Begin the next attempt to open a connection, and pay for it."""
+    s = scene.situation
+    if scene.attempts() == 0:
+        s.attempts = 0
+        s.recovering_since = s.now
+    s.number += 1
+    s.link = "opening"
+    s.attempts += 1
+    s.openings += 1
+    handle = s.checkpoint.handle if s.state == "RESUMING" and s.checkpoint is not None else None
+    scene.order(do.Open(s.number, handle, seeded=bool(s.seed)))
+
+
+def arm_opening(scene: Scene, _event: object) -> None:
+    """The dial has begun: from here on its time, and that of the setup, runs."""
+    scene.arm("opening", scene.policy.open_timeout + scene.policy.setup_timeout)
+
+
+def back_off(scene: Scene, _event: object) -> None:
+    """Wait before the next attempt."""
+    s = scene.situation
+    if scene.attempts() == 0:
+        s.attempts = 0
+        s.recovering_since = s.now
+    scene.arm("retry", scene.retry_delay())
+
+
+def come_up_fresh(scene: Scene, _event: object) -> None:
+    """A fresh session is up: the seed goes first, then the journal, never answers to tools it has not called."""
+    s = scene.situation
+    if s.doubted is not None:
+        scene.order(do.Quarantine(s.doubted.handle, "refused"))
+        s.doubted = None
+    replay = _replay(scene)
+    verdict = _verdict(scene, replay, "not_restored" if s.loss else "fresh", s.loss)
+    s.conversation = bool(s.seed or replay.again)
+    s.checkpoint = None
+    s.index = None
+    s.fresh_at = s.now
+    s.known = frozenset()
+    _come_up(scene, replay, verdict)
+    if s.seed:
+        seed, now = s.seed, s.now
+        scene.stage(lambda: scene.journal.seed(seed, now))
+        s.seed = ()
+    s.loss = ""
+
+
+def come_up_resumed(scene: Scene, _event: object) -> None:
+    """The session is resumed: what the checkpoint does not cover is sent again."""
+    s = scene.situation
+    replay = _replay(scene)
+    verdict = _verdict(scene, replay, "resumed", "")
+    s.known = s.checkpoint.calls if s.checkpoint is not None else frozenset()
+    s.loss = ""
+    s.seed = ()
+    _come_up(scene, replay, verdict)
+
+
+def _replay(scene: Scene) -> Replay:
+    s = scene.situation
+    return scene.journal.plan(indexed=s.index is not None, since=s.checkpoint_at, audio=scene.policy.replay_audio)
+
+
+def _verdict(scene: Scene, replay: Replay, kind: str, reason: str) -> do.Verdict:
+    s, counts = scene.situation, scene.journal.counts
+    gap = counts.forgotten + counts.dropped_audio + replay.too_old
+    dropped = gap - s.dropped_before
+    s.dropped_before = gap
+    if kind == "resumed" and dropped:
+        kind, reason = "resumed_with_gap", f"{dropped} frames could not be kept"
+    return do.Verdict(kind, reason, len(replay.again), dropped, replay.uncertain)
+
+
+def _come_up(scene: Scene, replay: Replay, verdict: do.Verdict) -> None:
+    s, policy, journal = scene.situation, scene.policy, scene.journal
+    number, known = s.number, s.known
+    scene.stage(lambda: journal.begin(number))
+    scene.stage(lambda: journal.rewind(replay))
+    scene.stage(lambda: journal.withdraw_answers(known, client_frames.without_answers))
+    s.link = "up"
+    s.active_at = s.now
+    s.proven = True
+    s.resumable = False
+    s.proven_position = 0
+    s.verdict = verdict
+    s.heard_since_up = False
+    again = {entry.position for entry in replay.again}
+    s.withhold = sum(position in again for position in s.answered) if policy.withhold_repeats else 0
+    _settle_turn(scene, again)
+    scene.disarm("opening")
+    if policy.probe:
+        scene.arm("probe", policy.probe_after)
+    if policy.rotate_after is not None:
+        scene.arm("rotate", policy.rotate_after)
+    if not scene.compressed:
+        limit = policy.session_limit_video if scene.video else policy.session_limit
+        scene.arm("limit", max(0.0, s.fresh_at + limit - policy.limit_warning - s.now))
+    scene.order(do.Write(number))
+    if policy.probe:
+        scene.order(do.Probe(number))
+
+
+def _settle_turn(scene: Scene, again: set[int]) -> None:
+    """Decide what becomes of the turn that the last connection left open."""
+    s, policy, journal = scene.situation, scene.policy, scene.journal
+    s.owed = tuple(position for position in s.owed if position in again or position > journal.last_written)
+    if s.returning and not s.owed and not again and not journal.waiting:
+        scene.order(do.CompleteTurn())
+        s.returning = s.interrupted = False
+    if (s.owed or s.returning or s.withhold) and policy.answer_timeout is not None:
+        scene.arm("answer", policy.answer_timeout)

@@ -1,0 +1,151 @@
+"""Guards: questions that the table asks of the situation. They change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+from relive.core import events as ev
+from relive.core.scene import Scene
+
+Guard: TypeAlias = Literal[
+    "handle_given",
+    "store_given",
+    "checkpoint_usable",
+    "checkpoint_found",
+    "has_handle",
+    "handle_useless",
+    "context_lost",
+    "fatal",
+    "poisoned",
+    "may_open_now",
+    "may_resume_now",
+    "within_budget",
+    "still_closing",
+    "nothing_owed",
+]
+
+
+def handle_given(_scene: Scene, event: ev.ConnectRequested) -> bool:
+    """Does the caller's own configuration hold a handle?"""
+    return event.handle is not None
+
+
+def store_given(_scene: Scene, event: ev.ConnectRequested) -> bool:
+    """Is there a store to ask?"""
+    return event.stored
+
+
+def checkpoint_usable(scene: Scene, event: ev.CheckpointLoaded) -> bool:
+    """Is the stored checkpoint ours, and young enough?"""
+    return event.checkpoint is not None and not event.mismatch and scene.handle_fresh(event.checkpoint.wall)
+
+
+def checkpoint_found(_scene: Scene, event: ev.CheckpointLoaded) -> bool:
+    """Was there a checkpoint at all?"""
+    return event.checkpoint is not None or bool(event.mismatch)
+
+
+def has_handle(scene: Scene, _event: object) -> bool:
+    """Is there a handle that the server should still know?"""
+    s = scene.situation
+    if s.checkpoint is None:
+        return False
+    # While a connection is up its handle cannot age: the time runs from the end of the last one.
+    return s.link in ("up", "closing") or scene.handle_fresh(max(s.down_wall, s.checkpoint.wall))
+
+
+def handle_useless(scene: Scene, _event: object) -> bool:
+    """Has the server refused the handle, or killed (or ignored) too many resumes from it, or is the session over?"""
+    s = scene.situation
+    if s.judgement in ("handle_dead", "limit"):
+        return True
+    if s.judgement != "handle_doubted":
+        return False
+    return s.link == "opening" or s.strikes + 1 >= scene.policy.handle_strikes
+
+
+def context_lost(scene: Scene, event: object) -> bool:
+    """Was there a conversation, and does no handle lead back to it?"""
+    return scene.has_conversation() and not has_handle(scene, event)
+
+
+def fatal(scene: Scene, _event: object) -> bool:
+    """Would another attempt fail in the same way?"""
+    return scene.situation.judgement == "fatal"
+
+
+def suspect(scene: Scene) -> int:
+    """Position of the frame that a connection's death for bad input points at; 0 if none does."""
+    uncovered = scene.journal.written
+    reliable = next((entry for entry in reversed(uncovered) if entry.lane == "reliable"), None)
+    return reliable.position if reliable is not None else 0
+
+
+def poisoned(scene: Scene, _event: object) -> bool:
+    """Has the same frame killed a connection for the second time?"""
+    s = scene.situation
+    return s.judgement == "bad_input" and s.suspect > 0 and s.suspect == suspect(scene)
+
+
+def may_open_now(scene: Scene, event: object) -> bool:
+    """Is no wait due: after a stable connection, or a refusal that is about the handle and not about load?"""
+    s = scene.situation
+    refused = s.state == "HANDLE_EXPIRED" and s.judgement in ("handle_dead", "handle_doubted")
+    return scene.attempts() == 0 or (refused and within_budget(scene, event))
+
+
+def may_resume_now(scene: Scene, event: object) -> bool:
+    """Is there a handle, and is no wait due?"""
+    return has_handle(scene, event) and may_open_now(scene, event)
+
+
+def within_budget(scene: Scene, _event: object) -> bool:
+    """May another attempt be made: by number, by time, and in total?"""
+    s, policy = scene.situation, scene.policy
+    attempts = scene.attempts()
+    if attempts >= policy.retry_attempts or s.openings >= policy.retry_total:
+        return False
+    return attempts == 0 or s.now + scene.retry_delay() - s.recovering_since <= policy.retry_time
+
+
+def still_closing(scene: Scene, _event: object) -> bool:
+    """Is the old connection still being closed?"""
+    return scene.situation.link == "closing"
+
+
+def nothing_owed(scene: Scene, _event: object) -> bool:
+    """Did we wait for an answer to come back that nobody owes? (Or do tools run, so that the server waits for us?)"""
+    s = scene.situation
+    return not s.owed or bool(s.pending)
+
+
+def at_safe_point(scene: Scene) -> bool:
+    """Would nothing be lost by leaving this connection now? Asked after every fact in DRAINING."""
+    s, policy = scene.situation, scene.policy
+    if s.link != "up" or s.checkpoint is None or scene.journal.waiting:
+        return False
+    if s.turn_open or s.user_turn or s.pending or s.withhold:
+        return False
+    covered = s.resumable and s.checkpoint_at >= s.ended_at
+    return covered or s.now >= max(s.ended_at, s.active_at) + policy.late_handle
+
+
+_FUNCTIONS: Final[dict[Guard, Callable[[Scene, Any], bool]]] = {
+    "handle_given": handle_given,
+    "store_given": store_given,
+    "checkpoint_usable": checkpoint_usable,
+    "checkpoint_found": checkpoint_found,
+    "has_handle": has_handle,
+    "handle_useless": handle_useless,
+    "context_lost": context_lost,
+    "fatal": fatal,
+    "poisoned": poisoned,
+    "may_open_now": may_open_now,
+    "may_resume_now": may_resume_now,
+    "within_budget": within_budget,
+    "still_closing": still_closing,
+    "nothing_owed": nothing_owed,
+}
+GUARDS: Final = MappingProxyType(_FUNCTIONS)

@@ -1,0 +1,251 @@
+"""The journal: frames sent that no checkpoint covers yet, and frames waiting to be sent. A write-ahead log.
+
+Two queues, in the order in which frames were accepted: `written` (on some connection, not covered by a checkpoint) and
+`waiting`. Writing moves the oldest waiting frame to `written` *before* its bytes go out, so that a cancelled or failed
+write loses nothing; a resume moves what must be sent again back to the front of `waiting`. A lane is a bound and a drop
+rule, not a queue: the order is one.
+
+Everything here is O(1) per frame but `plan` and `rewind`, which happen once per connection. Whatever is dropped or
+forgotten is counted in `counts`; nothing leaves in silence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import attrs
+
+Lane: TypeAlias = Literal["reliable", "audio", "video"]
+Frame: TypeAlias = str | bytes
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One frame and where it has been."""
+
+    position: int
+    "Its place in the order of acceptance, counted from 1 over the whole session; 0 for a seed."
+    frame: Frame = attrs.field(repr=False)
+    lane: Lane
+    accepted_at: float
+    answers: frozenset[str] = frozenset()
+    "Ids of the tool calls that it answers."
+    connection: int = 0
+    "The connection that it was last written on; 0 before."
+    index: int = 0
+    "Its number among the writes of that connection; 0 while it waits."
+    written_at: float = 0.0
+    dropped: bool = False
+    "Superseded while it waited: it will be skipped."
+
+
+@attrs.define
+class Counts:
+    """What became of frames, over the whole session."""
+
+    accepted: int = 0
+    "Frames taken from the application."
+    written: int = 0
+    "Writes, seeds and repeats included."
+    covered: int = 0
+    "Frames that a checkpoint covers."
+    replayed: int = 0
+    "Frames written again."
+    uncertain: int = 0
+    "Of these, frames that the server may have had already (no message indices)."
+    dropped_audio: int = 0
+    "Audio frames dropped because they waited, or lay back, too long."
+    dropped_video: int = 0
+    "Video frames dropped because a newer one was there."
+    dropped_answers: int = 0
+    "Tool responses not sent because the resumed session cannot know their calls."
+    trimmed_answers: int = 0
+    "Batches of tool responses from which such answers were removed."
+    forgotten: int = 0
+    "Written frames forgotten above the journal's limit, oldest first."
+
+    @property
+    def dropped(self) -> int:
+        """All frames that were accepted and will not be sent (again)."""
+        return self.dropped_audio + self.dropped_video + self.dropped_answers + self.forgotten
+
+
+@attrs.frozen
+class Replay:
+    """What a resume will do to the journal: decided first, done by `rewind`."""
+
+    again: tuple[Entry, ...] = ()
+    "Entries to write again, in order."
+    uncertain: int = 0
+    too_old: int = 0
+    superseded: int = 0
+
+    @property
+    def first(self) -> int | None:
+        """Position of the first frame to be sent again; None if there is none."""
+        return self.again[0].position if self.again else None
+
+
+class Journal:
+    """The write-ahead log of one session."""
+
+    __slots__ = ("_audio_age", "_limit", "_video", "connection", "counts", "index", "last_written", "position",
+                 "waiting", "waiting_bytes", "written", "written_bytes")  # fmt: skip
+
+    def __init__(self, *, limit: int, audio_age: float) -> None:
+        self.waiting: deque[Entry] = deque()
+        self.written: deque[Entry] = deque()
+        self.waiting_bytes = 0
+        self.written_bytes = 0
+        self.connection = 0
+        self.index = 0
+        self.position = 0  # of the newest frame accepted
+        self.last_written = 0  # position of the newest frame on the wire
+        self.counts = Counts()
+        self._limit = limit
+        self._audio_age = audio_age
+        self._video: Entry | None = None
+
+    def __repr__(self) -> str:
+        return f"<Journal: {len(self.waiting)} waiting, {len(self.written)} written, at {self.position}>"
+
+    def accept(self, frame: Frame, lane: Lane, now: float, answers: frozenset[str] = frozenset()) -> int:
+        """Take a frame from the application; returns its position."""
+        self.position += 1
+        entry = Entry(self.position, frame, lane, now, answers)
+        self.waiting.append(entry)
+        self.waiting_bytes += len(frame)
+        self.counts.accepted += 1
+        if lane == "video":
+            self._supersede(entry)
+        return self.position
+
+    def _supersede(self, entry: Entry) -> None:
+        older = self._video
+        if older is not None and not older.index and not older.dropped:
+            older.dropped = True
+            self.waiting_bytes -= len(older.frame)
+            self.counts.dropped_video += 1
+        self._video = entry
+
+    def seed(self, frames: tuple[str, ...], now: float) -> None:
+        """Put frames in front that rebuild a conversation in a fresh session. They are never written twice."""
+        entries = [Entry(0, frame, "reliable", now) for frame in frames]
+        self.waiting.extendleft(reversed(entries))
+        self.waiting_bytes += sum(len(frame) for frame in frames)
+
+    def begin(self, connection: int) -> None:
+        """A connection is up: its setup was write 0."""
+        self.connection = connection
+        self.index = 0
+
+    def write(self, now: float) -> Entry | None:
+        """The next frame to put on the wire, as written from here on; None if nothing waits."""
+        waiting = self.waiting
+        while waiting:
+            entry = waiting.popleft()
+            if entry.dropped:
+                continue
+            self.waiting_bytes -= len(entry.frame)
+            if entry.lane == "audio" and now - entry.accepted_at > self._audio_age:
+                self.counts.dropped_audio += 1
+                continue
+            self.index += 1
+            if entry.connection:
+                self.counts.replayed += 1
+            entry.connection = self.connection
+            entry.index = self.index
+            entry.written_at = now
+            self.last_written = max(self.last_written, entry.position)
+            self.counts.written += 1
+            self.written.append(entry)
+            self.written_bytes += len(entry.frame)
+            while self.written_bytes > self._limit:
+                self._forget()
+            return entry
+        return None
+
+    def _forget(self) -> None:
+        entry = self.written.popleft()
+        self.written_bytes -= len(entry.frame)
+        if entry.position:
+            self.counts.forgotten += 1
+
+    def cover(self, connection: int, index: int) -> None:
+        """A checkpoint covers the writes 1…`index` of `connection`, and whatever was written before these."""
+        self._trim(lambda entry: entry.connection == connection and entry.index <= index)
+
+    def cover_before(self, connection: int, instant: float, proven: int) -> None:
+        """Without an index: a checkpoint covers what was written on `connection` before `instant`.
+
+        So it does everything up to position `proven`: the server has answered that.
+        """
+        self._trim(
+            lambda entry: entry.connection == connection and (entry.written_at < instant or entry.position <= proven)
+        )
+
+    def _trim(self, covered: Callable[[Entry], bool]) -> None:
+        written = self.written
+        while written and covered(written[0]):
+            entry = written.popleft()
+            self.written_bytes -= len(entry.frame)
+            if entry.position:
+                self.counts.covered += 1
+
+    def plan(self, *, indexed: bool, since: float, audio: float) -> Replay:
+        """What a resume from the newest checkpoint sends again.
+
+        `indexed`: the server reported what it consumed, so everything uncovered is certain. Without that, frames written
+        before `since` may be there already, and of the audio only the last `audio` seconds before the newest are sent.
+        """
+        again: list[Entry] = []
+        uncertain = too_old = superseded = 0
+        horizon = self.written[-1].written_at - audio if self.written else 0.0
+        for entry in self.written:
+            if not entry.position:
+                continue
+            if entry.lane == "video" and entry is not self._video:
+                superseded += 1
+            elif entry.lane == "audio" and not indexed and entry.written_at < horizon:
+                too_old += 1
+            else:
+                again.append(entry)
+                uncertain += not indexed and entry.written_at < since
+        return Replay(tuple(again), uncertain, too_old, superseded)
+
+    def rewind(self, replay: Replay) -> None:
+        """Carry out a plan: what was written waits again, in the old order, before what waited already."""
+        self.waiting.extendleft(reversed(replay.again))
+        for entry in replay.again:
+            entry.index = 0
+            self.waiting_bytes += len(entry.frame)
+        self.written.clear()
+        self.written_bytes = 0
+        self.counts.uncertain += replay.uncertain
+        self.counts.dropped_audio += replay.too_old
+        self.counts.dropped_video += replay.superseded
+        if replay.first is not None:
+            self.last_written = replay.first - 1
+
+    def withdraw_answers(self, known: frozenset[str], rewrite: Callable[[Frame, frozenset[str]], Frame | None]) -> None:
+        """Take back waiting tool responses to calls that the session does not know.
+
+        From a batch only the unknown ids are removed, by `rewrite` (frame, unknown ids → frame or None).
+        """
+        kept: deque[Entry] = deque()
+        for entry in self.waiting:
+            unknown = entry.answers - known
+            if not unknown or entry.dropped:
+                kept.append(entry)
+                continue
+            self.waiting_bytes -= len(entry.frame)
+            frame = rewrite(entry.frame, unknown) if unknown != entry.answers else None
+            if frame is None:
+                self.counts.dropped_answers += 1
+            else:
+                self.counts.trimmed_answers += 1
+                kept.append(attrs.evolve(entry, frame=frame, answers=entry.answers & known))
+                self.waiting_bytes += len(frame)
+        self.waiting = kept

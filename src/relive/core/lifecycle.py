@@ -1,0 +1,242 @@
+"""The life of one session: facts and a time go in, orders and the next deadline come out.
+
+Nothing is performed here. `handle` works on the situation as a transaction: an exception leaves situation, journal and
+orders as they were. Facts of any connection but the newest, and facts that cannot be true of it, are ignored (fencing).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+import attrs
+
+from relive.core import effects as do
+from relive.core import events as ev
+from relive.core import guards, situation
+from relive.core.closes import Dropped, Judgement, judge
+from relive.core.journal import Journal
+from relive.core.machine import Engine, engine_for
+from relive.core.policy import Policy
+from relive.core.scene import Scene
+from relive.core.schema import Table, name_of
+from relive.core.table import TABLE
+
+JUDGEMENTS: Final = get_args(Judgement)
+_OPENING: Final = (ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed)
+_HEARD: Final = (
+    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.TurnEnded, ev.Interrupted,
+    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed, ev.SafePointReached,
+)  # fmt: skip
+
+
+@attrs.frozen
+class Snapshot:
+    """A lifecycle at one moment, for people and for tests. Names no handle."""
+
+    state: str
+    connection: int
+    link: str
+    resumable: bool
+    deadlines: tuple[tuple[str, float], ...]
+    waiting: int
+    written: int
+    pending: frozenset[str]
+    turn_open: bool
+    verdict: do.Verdict | None
+
+
+class Lifecycle:
+    """Runs the table for one session.
+
+    Args:
+        policy: the numbers.
+        model: what handles are bound to.
+        backend: the same, where they are valid.
+        compressed: whether the session's context is compressed, so that its length has no limit.
+        table: another table than ours, made with `Table.extend`.
+    """
+
+    __slots__ = ("_engine", "scene")
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        model: str = "",
+        backend: str = "",
+        compressed: bool = True,
+        table: Table[Any, Any, Any] = TABLE,
+    ) -> None:
+        policy = policy or Policy()
+        self._engine: Engine = engine_for(table)
+        self.scene = Scene(
+            situation.Situation(state=table.initial),
+            Journal(limit=policy.journal_limit, audio_age=policy.audio_age),
+            policy,
+            model,
+            backend,
+            compressed,
+        )
+
+    def __repr__(self) -> str:
+        s = self.scene.situation
+        return f"<Lifecycle: {s.state}, connection {s.number} {s.link}, {self.journal!r}>"
+
+    @property
+    def state(self) -> str:
+        """The state of the session."""
+        return self.scene.situation.state
+
+    @property
+    def journal(self) -> Journal:
+        """The session's journal. The runtime accepts and writes frames on it directly: media are no facts."""
+        return self.scene.journal
+
+    @property
+    def final(self) -> bool:
+        """Whether the session has ended."""
+        return self.state in self._engine.table.final
+
+    @property
+    def connection(self) -> int:
+        """Number of the newest connection."""
+        return self.scene.situation.number
+
+    @property
+    def verdict(self) -> do.Verdict | None:
+        """How the newest connection came up."""
+        return self.scene.situation.verdict
+
+    @property
+    def table(self) -> Table[Any, Any, Any]:
+        """The table that runs."""
+        return self._engine.table
+
+    @property
+    def answering(self) -> bool:
+        """Whether further output would tell the machine nothing new."""
+        s = self.scene.situation
+        return s.answering and not s.withhold
+
+    @property
+    def withholding(self) -> bool:
+        """Whether output is the repeated answer of a turn that the application has already had."""
+        return self.scene.situation.withhold > 0
+
+    @property
+    def deadline(self) -> tuple[float, str] | None:
+        """The earliest deadline: when, in monotonic seconds, and its name. None if nothing is awaited."""
+        armed = self.scene.situation.deadlines
+        return min((when, name) for name, when in armed) if armed else None
+
+    def snapshot(self) -> Snapshot:
+        """What there is to see from outside."""
+        s, journal = self.scene.situation, self.journal
+        return Snapshot(
+            s.state, s.number, s.link, s.resumable, s.deadlines, len(journal.waiting), len(journal.written),
+            s.pending, s.turn_open, s.verdict,
+        )  # fmt: skip
+
+    def handle(self, event: ev.Event, now: float, wall: float, jitter: float = 1.0) -> tuple[do.Effect, ...]:
+        """Take in a fact; returns what is to be done, in order.
+
+        Args:
+            event: what happened.
+            now: monotonic seconds.
+            wall: wall-clock seconds; only for the age of handles.
+            jitter: a random number from 0 to 1, should a wait have to be chosen.
+
+        Raises:
+            CommandError: the application asked for what its session cannot do in this state.
+        """
+        scene = self.scene
+        s = scene.situation
+        if self._fenced(event, now):
+            return ()
+        saved = situation.save(s)
+        try:
+            s.now, s.wall, s.jitter = now, wall, jitter
+            self._judge(event)
+            self._step(event)
+            while s.state == "DRAINING" and guards.at_safe_point(scene):
+                self._step(ev.SafePointReached(s.number))
+        except BaseException:
+            situation.restore(s, saved)
+            scene.orders.clear()
+            scene.staged.clear()
+            raise
+        for change in scene.staged:
+            change()
+        orders = tuple(scene.orders)
+        scene.orders.clear()
+        scene.staged.clear()
+        return orders
+
+    def _fenced(self, event: ev.Event, now: float) -> bool:
+        s = self.scene.situation
+        if isinstance(event, ev.DeadlineReached):
+            when = s.at(event.name)
+            return when is None or now < when
+        number = getattr(event, "connection", None)
+        if number is None:
+            return False
+        if number != s.number:
+            return True
+        if isinstance(event, _HEARD):
+            return s.link not in ("up", "closing")
+        if isinstance(event, _OPENING):
+            return s.link != "opening"
+        return s.link != ("up" if isinstance(event, ev.ConnectionDropped) else "closing")
+
+    def _judge(self, event: ev.Event) -> None:
+        """Decide what an end means before the guards look at it."""
+        scene = self.scene
+        s, compressed = scene.situation, scene.compressed
+        resumed = s.checkpoint is not None and s.verdict is not None and s.verdict.kind.startswith("resumed")
+        drop: Dropped | None = None
+        judgement: Judgement | None = None
+        match event:
+            case ev.OpenFailed(drop=drop):
+                judgement = judge(drop, resuming=s.state == "RESUMING", compressed=compressed)
+            case ev.ConnectionDropped(drop=drop):
+                just_resumed = resumed and not scene.stable()
+                drop = attrs.evolve(drop, phase="resumed" if just_resumed else "steady")
+                young = s.now - s.fresh_at < scene.policy.session_limit_video
+                judgement = judge(drop, resuming=just_resumed, compressed=compressed, young=young)
+            case ev.DeadlineReached("opening"):
+                drop = Dropped(reason="no answer to the setup in time", phase="opening", origin="network")
+                judgement = "retry"
+            case ev.DeadlineReached("silence"):
+                drop, judgement = Dropped(reason="no sign of life", origin="network"), "retry"
+            case ev.DeadlineReached("answer"):
+                mute = resumed and not s.heard_since_up
+                drop, judgement = Dropped(reason="no answer"), "handle_doubted" if mute else "retry"
+            case ev.ConnectionClosed() | ev.SafePointReached() | ev.DeadlineReached("drain"):
+                s.judgement = "retry"
+            case _:
+                pass
+        if drop is not None and judgement is not None:
+            s.drop, s.judgement = drop, self._classify(drop, judgement)
+
+    def _classify(self, drop: Dropped, judgement: Judgement) -> Judgement:
+        override = self.scene.policy.classify
+        if override is None:
+            return judgement
+        try:
+            said = override(drop, judgement)
+        except Exception:  # noqa: BLE001 - the user's function must not end the session
+            said = judgement
+        return said if said in JUDGEMENTS else judgement
+
+    def _step(self, event: ev.Event) -> None:
+        scene = self.scene
+        s = scene.situation
+        source = s.state
+        if isinstance(event, ev.DeadlineReached):
+            scene.disarm(event.name)
+        trigger = name_of(event)
+        self._engine.step(scene, trigger, event)
+        if s.state != source:
+            s.deadlines = tuple(pair for pair in s.deadlines if s.state in situation.SCOPES[pair[0]])
+            step = do.Transition(source, s.state, trigger, s.now, s.number, s.verdict)
+            scene.order(do.Report(step))

@@ -1,0 +1,111 @@
+"""Everything relive raises, and whose fault it is.
+
+::
+
+    ReliveError
+    ├── UsageError                 you: the call cannot be right
+    │   ├── SettingError             a setting has a wrong value (also a ValueError)
+    │   ├── CommandError             not in this state: sending after close, entering twice (also a RuntimeError)
+    │   └── ReceiverBusy             two receivers at once (also a RuntimeError)
+    ├── TableError                 you: a table that cannot work (also a ValueError)
+    ├── SessionClosed              you: the session was closed by this side
+    ├── SessionFailed              they: the session was given up; `failure` says why
+    └── SendBufferFull             they: nothing could be written for too long; the session goes on
+
+What a session raises to its receivers is a `SessionFailed` that is the SDK's ``APIError`` as well; to its senders one
+that is ``websockets.ConnectionClosedError`` as well (`relive.session`). Errors carry fields; ``str()`` makes the sentence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relive.core.effects import Failure
+
+
+class ReliveError(Exception):
+    """The root of everything that relive raises."""
+
+
+class UsageError(ReliveError):
+    """The call cannot be right, whatever the network does."""
+
+
+class SettingError(UsageError, ValueError):
+    """A setting has a value that it cannot have."""
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        self.name = name
+        self.value = value
+        self.expected = expected
+        super().__init__(name, value, expected)
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.value!r}, but must be {self.expected}"
+
+
+class CommandError(UsageError, RuntimeError):
+    """The session cannot do this in its state."""
+
+    def __init__(self, command: str, state: str) -> None:
+        self.command = command
+        self.state = state
+        super().__init__(command, state)
+
+    def __str__(self) -> str:
+        return f"cannot {self.command}: the session is {self.state}"
+
+
+class ReceiverBusy(UsageError, RuntimeError):
+    """Somebody else is receiving on this session; a frame can go to one receiver only."""
+
+    def __str__(self) -> str:
+        return "another task is receiving on this session; receive in one task and hand messages on from there"
+
+
+class TableError(ReliveError, ValueError):
+    """A table of the machine cannot work. `problems` names each fault."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__(problems)
+
+    def __str__(self) -> str:
+        return "this table cannot work: " + "; ".join(self.problems)
+
+
+class SessionClosed(ReliveError):
+    """The session was closed by this side."""
+
+    def __str__(self) -> str:
+        return "the session is closed; open another with relive.connect()"
+
+
+class SessionFailed(ReliveError):
+    """The session was given up."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure)
+
+    def __str__(self) -> str:
+        drop = self.failure.drop
+        said = ""
+        if drop is not None:
+            code = drop.code if drop.code is not None else drop.status
+            said = " after " + " ".join(str(part) for part in (code, drop.reason) if part not in (None, ""))
+        advice = f": {self.failure.detail}" if self.failure.detail else ""
+        return f"the session failed ({self.failure.cause}{said}){advice}"
+
+
+class SendBufferFull(ReliveError):
+    """Nothing could be written for too long, and no more can be kept. The session goes on; this frame is not in it."""
+
+    def __init__(self, waiting: int, limit: int) -> None:
+        self.waiting = waiting
+        self.limit = limit
+        super().__init__(waiting, limit)
+
+    def __str__(self) -> str:
+        return f"{self.waiting} bytes wait to be written, {self.limit} may: the frame was not accepted; try again later"
