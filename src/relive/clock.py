@@ -1,0 +1,38 @@
+"""The clock of a running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from relive.ports import Clock
+
+
+class LoopClock:
+    """The loop's own time, so that a loop with virtual time brings everything with it.
+
+    A loop that knows a wall clock of its own (a method ``wall()``) is asked for that as well.
+
+    Args:
+        seed: makes the jitter repeatable; None draws it from the system.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
+
+    def now(self) -> float:
+        """Monotonic seconds of the running loop."""
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> float:
+        """Wall-clock seconds."""
+        wall = getattr(asyncio.get_running_loop(), "wall", None)
+        return wall() if wall is not None else time.time()
+
+    def jitter(self) -> float:
+        """A random number from 0 to 1."""
+        return self._random.random()
+
+
+_: type[Clock] = LoopClock

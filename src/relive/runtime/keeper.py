@@ -1,0 +1,127 @@
+"""Keeps the newest checkpoint in the store, without ever holding a session up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from relive.core import events as ev
+from relive.core.checkpoint import Checkpoint
+from relive.core.policy import Policy
+from relive.ports import HandleStore, Transport
+
+
+def digest(handle: str) -> str:
+    """What a tombstone says of a handle: enough to know it again, nothing to use it by."""
+    return hashlib.sha256(handle.encode()).hexdigest()
+
+
+class Keeper:
+    """Saves: the newest wins, one at a time, each with a time limit; a failure is told and the session goes on."""
+
+    def __init__(
+        self,
+        store: HandleStore,
+        key: str,
+        policy: Policy,
+        *,
+        wall: Callable[[], float],
+        trouble: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._policy = policy
+        self._wall = wall
+        self._generation: tuple[int, int] | None = None
+        self._trouble = trouble
+        self._unsaved: Checkpoint | None = None
+        self._condemned: list[str] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._ended = False
+        self._taken = False
+        self.errors = 0
+
+    async def load(self, transport: Transport) -> ev.CheckpointLoaded | ev.CheckpointNotLoaded:
+        """What the store holds, compared with what it would be used for."""
+        try:
+            stored = await self._store.load(self._key)
+        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+            self._fail("load", exc)
+            return ev.CheckpointNotLoaded()
+        checkpoint = stored.checkpoint if stored is not None else None
+        if stored is None or checkpoint is None:
+            return ev.CheckpointLoaded()
+        mismatch = ""
+        if digest(checkpoint.handle) in stored.condemned:
+            mismatch = "quarantined"
+        elif checkpoint.model != transport.model:
+            mismatch = "other_model"
+        elif checkpoint.backend != transport.backend:
+            mismatch = "other_backend"
+        return ev.CheckpointLoaded(checkpoint, mismatch)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Have this kept; an older one that still waits is not saved at all."""
+        self._unsaved = checkpoint
+        self._rouse()
+
+    def condemn(self, handle: str) -> None:
+        """Have a tombstone put up."""
+        if self._unsaved is not None and self._unsaved.handle == handle:
+            self._unsaved = None
+        self._condemned.append(digest(handle))
+        self._rouse()
+
+    def end(self) -> None:
+        """Save what is unsaved, and stop."""
+        self._ended = True
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def run(self) -> None:
+        """Runs as a task."""
+        while True:
+            while self._condemned:
+                await self._condemn(self._condemned.pop(0))
+            if self._unsaved is not None:
+                checkpoint, self._unsaved = self._unsaved, None
+                await self._save(checkpoint)
+                continue
+            if self._ended:
+                return
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    async def _save(self, checkpoint: Checkpoint) -> None:
+        if self._taken:
+            return
+        # A session that begins later is newer: its epoch is when it first saves.
+        epoch, sequence = self._generation or (int(self._wall() * 1000), 0)
+        self._generation = (epoch, sequence + 1)
+        try:
+            async with asyncio.timeout(self._policy.save_timeout):
+                kept = await self._store.save(
+                    self._key, checkpoint, generation=self._generation, ttl=self._policy.handle_ttl
+                )
+        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+            self._fail("save", exc)
+            return
+        if not kept:
+            self._taken = True
+            self._trouble("session_taken", "another worker owns this key now; nothing more is saved from here")
+
+    async def _condemn(self, condemned: str) -> None:
+        try:
+            async with asyncio.timeout(self._policy.save_timeout):
+                await self._store.condemn(self._key, condemned, ttl=self._policy.handle_ttl)
+        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+            self._fail("condemn", exc)
+
+    def _fail(self, what: str, exc: Exception) -> None:
+        self.errors += 1
+        # The text of a foreign exception may quote what was being saved: name its kind only.
+        self._trouble("store_error", f"{what} failed: {type(exc).__name__}")
