@@ -1,0 +1,249 @@
+"""`connect` and `Session`: where the pieces are put together. The only module that knows all of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias, cast
+
+import websockets
+from google.genai import Client, types
+from google.genai.errors import APIError
+from google.genai.live import AsyncSession
+from websockets.frames import Close
+
+from relive.core.effects import Failure, Transition, Verdict
+from relive.core.policy import Policy
+from relive.core.table import State
+from relive.errors import SessionClosed, SessionFailed, SettingError
+from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Transport
+from relive.runtime import Channel, DialLimiter, Runtime, Stats
+from relive.runtime.runtime import End
+from relive.transports.genai import ClientFactory, Config, GenaiTransport, resolve
+
+Seed: TypeAlias = Callable[[str, tuple[Said, ...]], Awaitable[Sequence[types.ContentOrDict] | None]]
+"""Asked after a loss of context, with the reason and what was said so far. Returns the turns to begin the fresh session
+with (an empty list for none), or None to refuse: then the session fails."""
+
+
+class Session(AsyncSession):
+    """The SDK's session, over as many connections as it takes.
+
+    Everything that ``AsyncSession`` has works as it does there. What is added: `state`, `verdict`, `changes`, `wait_for`
+    and `stats`. Made by `connect`; use it in one event loop, receive in one task.
+    """
+
+    def __init__(self, runtime: Runtime, transport: Transport, api_client: Any) -> None:
+        self._runtime = runtime
+        self._transport = transport
+        super().__init__(api_client=api_client, websocket=cast("Any", Channel(runtime)))
+
+    def __repr__(self) -> str:
+        return f"<relive.Session: {self.state}, connection {self._runtime.lifecycle.connection}>"
+
+    @property
+    def session_id(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The id that the server gave with the newest connection."""
+        return self._runtime.session_id
+
+    @session_id.setter
+    def session_id(self, _value: str | None) -> None:
+        """The SDK's constructor sets what changes with every connection here."""
+
+    @property
+    def setup_complete(self) -> types.LiveServerSetupComplete | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The server's answer to the newest connection's setup."""
+        return cast("types.LiveServerSetupComplete | None", self._runtime.setup_complete)
+
+    @setup_complete.setter
+    def setup_complete(self, _value: types.LiveServerSetupComplete | None) -> None:
+        """The SDK's constructor sets what changes with every connection here."""
+
+    @property
+    def state(self) -> State:
+        """Where the session is in its life; `relive.core.table` tells what each state means."""
+        return cast("State", self._runtime.lifecycle.state)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """How the newest connection came up, and what that means for the conversation."""
+        return self._runtime.lifecycle.verdict
+
+    @property
+    def stats(self) -> Stats:
+        """What was counted since the session began."""
+        return self._runtime.stats()
+
+    def changes(self) -> AsyncIterator[Transition]:
+        """Every transition from now on, to the end of the session. One that lags far behind misses some, counted."""
+        return self._runtime.watch.follow()
+
+    async def wait_for(self, state: State) -> None:
+        """Return once the session is in this state.
+
+        Raises:
+            SessionFailed, SessionClosed: it has ended in another one.
+        """
+        if self.state == state:
+            return
+        reached = await self._runtime.watch.next(lambda step: step.dest == state)
+        if reached is None and self.state != state:
+            raise self._runtime.receive_error()
+
+
+class _ReceiveFailed(SessionFailed, APIError):
+    """A failed session, as its receivers get it: also the SDK's error."""
+
+    def __init__(self, failure: Failure) -> None:
+        SessionFailed.__init__(self, failure)
+        drop = failure.drop
+        self.code = (drop.code or drop.status or 1006) if drop is not None else 1006
+        self.details = self.message = drop.reason if drop is not None else failure.detail
+        self.status = None
+        self.response = cast("Any", None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failure,)
+
+
+class _ReceiveClosed(SessionClosed, APIError):
+    """A closed session, as its receivers get it: what the SDK raises after a normal close."""
+
+    def __init__(self) -> None:
+        SessionClosed.__init__(self)
+        self.code, self.status = 1000, None
+        self.details = self.message = "the session is closed"
+        self.response = cast("Any", None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+
+class _SendFailed(SessionFailed, websockets.ConnectionClosedError):
+    """A failed session, as its senders get it: also the websocket library's error."""
+
+    def __init__(self, failure: Failure) -> None:
+        drop = failure.drop
+        code = drop.code if drop is not None and drop.code not in (None, 1006) else None
+        received = Close(code, drop.reason) if drop is not None and code is not None else None
+        websockets.ConnectionClosedError.__init__(self, received, None)
+        SessionFailed.__init__(self, failure)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failure,)
+
+
+class _SendClosed(SessionClosed, websockets.ConnectionClosedOK):
+    """A closed session, as its senders get it: also the websocket library's error."""
+
+    def __init__(self) -> None:
+        websockets.ConnectionClosedOK.__init__(self, Close(1000, ""), Close(1000, ""), rcvd_then_sent=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+
+def _receive_error(end: End) -> Exception:
+    return _ReceiveFailed(end.failure) if isinstance(end, SessionFailed) else _ReceiveClosed()
+
+
+def _send_error(end: End) -> Exception:
+    return _SendFailed(end.failure) if isinstance(end, SessionFailed) else _SendClosed()
+
+
+class _Recorder:
+    """Takes the place of a websocket to learn how the SDK would write something."""
+
+    def __init__(self) -> None:
+        self.frames: list[str] = []
+
+    async def send(self, frame: str) -> None:
+        self.frames.append(frame)
+
+
+def _seed_hook(seed: Seed, transport: GenaiTransport) -> SeedHook:
+    """The application's turns as the client frame that the SDK would make of them."""
+
+    async def hook(reason: str, transcript: tuple[Said, ...]) -> tuple[str, ...] | None:
+        turns = await seed(reason, transcript)
+        if turns is None:
+            return None
+        recorder = _Recorder()
+        if turns:
+            scribe = AsyncSession(_api_client(transport.client), cast("Any", recorder))
+            await scribe.send_client_content(turns=cast("Any", list(turns)), turn_complete=True)
+        return tuple(recorder.frames)
+
+    return hook
+
+
+def _api_client(client: Client) -> Any:
+    return client._api_client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    client: Client | ClientFactory,
+    *,
+    model: str,
+    config: Config = None,
+    policy: Policy | None = None,
+    key: str | None = None,
+    store: HandleStore | None = None,
+    seed: Seed | None = None,
+    observers: Iterable[Observer] = (),
+    limiter: DialLimiter | None = None,
+    clock: Clock | None = None,
+    transport: Transport | None = None,
+) -> AsyncGenerator[Session]:
+    """Open a Live session that outlives its connections; use it in place of ``client.aio.live.connect``.
+
+    Args:
+        client: any ``google.genai.Client``, or an async function that returns one, called anew for each connection.
+        model: the model, as for the SDK.
+        config: the configuration, as for the SDK. Session resumption and context-window compression are added. A handle
+            in its ``session_resumption`` is where the session begins.
+        policy: the numbers; see `Policy`.
+        key: names this conversation in the `store`, so that another process can go on from it.
+        store: keeps the newest handle under `key`. Both or neither.
+        seed: asked when context is lost; see `Seed`. Without it a session begins afresh and its verdict says so.
+        observers: told of transitions and notices, off the path.
+        limiter: keeps sessions from dialling all at once; by default one for the process.
+        clock: time and chance, for simulation.
+        transport: opens connections in place of the SDK, for simulation.
+
+    Yields:
+        The session, once it is up.
+
+    Raises:
+        SettingError: an argument cannot be right.
+        SessionFailed: the session could not be opened, or not kept; also a ``google.genai.errors.APIError``.
+    """
+    if (key is None) != (store is None):
+        raise SettingError(
+            "key" if key is None else "store", None, "given together with the other one of key and store"
+        )
+    if not model:
+        raise SettingError("model", model, "the name of a model")
+    policy = policy if policy is not None else Policy()
+    first, factory = await resolve(client)
+    genai = GenaiTransport(first, model=model, config=config, policy=policy, factory=factory)
+    opener = transport if transport is not None else genai
+    runtime = Runtime(
+        opener,
+        policy=policy,
+        store=store,
+        key=key,
+        seed=_seed_hook(seed, genai) if seed is not None else None,
+        observers=observers,
+        clock=clock,
+        limiter=limiter,
+        receive_error=_receive_error,
+        send_error=_send_error,
+    )
+    session = Session(runtime, opener, _api_client(first))
+    try:
+        await runtime.start(genai.handle)
+        yield session
+    finally:
+        await runtime.close()
