@@ -1,0 +1,182 @@
+"""A fake server behind a real websocket over TLS, so that the unmodified SDK connects.
+
+Needs `websockets` and `trustme`, which are imported when they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, assert_never, cast
+
+from relive.testing.host_timer import DeadlineTimer
+from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.http11 import Request, Response
+
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
+"Closing a socket with this sends a TCP reset."
+
+_CLOSE_TIMEOUT: Final = 1.0
+"Seconds that a client has to answer a close frame before its socket is aborted."
+
+
+class TlsHost:
+    """Serves a fake server at `base_url` while it is entered. On exit sockets are reset, and no task is left."""
+
+    def __init__(self, server: FakeLiveServer, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Make a certificate authority; port 0 picks a free port on entering."""
+        import trustme
+
+        self.server: Final = server
+        self._host = host
+        self._port = port
+        self._authority = trustme.CA()
+        self._sockets: dict[int, ServerConnection] = {}
+        self._outgoing: dict[int, asyncio.Queue[ServerOutput]] = {}
+        self._numbers: dict[ServerConnection, int] = {}
+        self._listener: Server | None = None
+        self._timer = DeadlineTimer(server, self.flush)
+
+    @property
+    def base_url(self) -> str:
+        """What `http_options.base_url` of an SDK client is to be."""
+        return f"https://{self._host}:{self._port}"
+
+    @property
+    def ca_pem(self) -> bytes:
+        """Certificate of the authority, which clients are to trust."""
+        return self._authority.cert_pem.bytes()
+
+    def write_ca(self, path: str | Path) -> Path:
+        """Write that certificate to a file, for `SSL_CERT_FILE`; returns its path."""
+        target = Path(path)
+        target.write_bytes(self.ca_pem)
+        return target
+
+    def ssl_client_context(self) -> ssl.SSLContext:
+        """Make a context that trusts this host and nobody else."""
+        return ssl.create_default_context(cadata=self.ca_pem.decode())
+
+    @property
+    def now(self) -> float:
+        """Time of the running loop, which is the server's."""
+        return _now()
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        from websockets.asyncio.server import serve
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(self._host, "localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+        self._listener = await serve(
+            self._serve_client,
+            self._host,
+            self._port,
+            ssl=context,
+            process_request=self._judge,
+            compression=None,
+            ping_interval=None,
+            max_size=None,
+            close_timeout=_CLOSE_TIMEOUT,
+        )
+        self._port = next(iter(self._listener.sockets)).getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Reset what is open, and wait until nothing is left."""
+        self._timer.cancel()
+        for conn in tuple(self._sockets):
+            self.kill(conn)
+            self.server.lost(conn, _now())
+        assert self._listener is not None
+        self._listener.close()
+        await self._listener.wait_closed()
+        self._timer.cancel()
+
+    def flush(self) -> None:
+        """Perform what the server wants done: to be called after acting on the server directly."""
+        for output in self.server.take():
+            outgoing = self._outgoing.get(output.conn)
+            if outgoing:
+                outgoing.put_nowait(output)
+        self._timer.follow()
+
+    def kill(self, conn: int) -> None:
+        """Reset a connection's TCP socket at once; what was still to be sent is lost."""
+        ws = self._sockets.get(conn)
+        if ws:
+            sock = ws.transport.get_extra_info("socket")
+            # A socket that is closed already is not there any more, or says so.
+            with contextlib.suppress(OSError, AttributeError):
+                cast("socket.socket", sock).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+            ws.transport.abort()
+
+    def freeze(self, conn: int) -> None:
+        """Turn a connection into a black hole: nothing more is read from its socket, not even pings; TCP stays up."""
+        ws = self._sockets.get(conn)
+        if ws:
+            ws.transport.pause_reading()
+            self.server.mute(conn, _now())
+
+    def _judge(self, ws: ServerConnection, request: Request) -> Response | None:
+        admitted = self.server.dial(request.path, dict(request.headers.raw_items()), _now())
+        if isinstance(admitted, Refused):
+            self.flush()
+            return ws.respond(admitted.status, admitted.body)
+        self._numbers[ws] = admitted
+        self._sockets[admitted] = ws
+        self._outgoing[admitted] = asyncio.Queue()
+        self.flush()
+        return None
+
+    async def _serve_client(self, ws: ServerConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        conn = self._numbers.pop(ws)
+        writer = asyncio.create_task(self._write(ws, conn))
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    frame = await ws.recv()
+                    self.server.receive(conn, frame, _now())
+                    self.flush()
+        finally:
+            del self._sockets[conn], self._outgoing[conn]
+            self.server.lost(conn, _now())
+            self.flush()
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+                await writer
+
+    async def _write(self, ws: ServerConnection, conn: int) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        outgoing = self._outgoing[conn]
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                output = await outgoing.get()
+                match output:
+                    case Send():
+                        await ws.send(output.frame)
+                    case Close():
+                        await ws.close(output.code, output.reason)
+                    case Reset():
+                        self.kill(conn)
+                    case _:
+                        assert_never(output)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
