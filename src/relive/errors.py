@@ -87,7 +87,7 @@ class SessionFailed(ReliveError):
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
-        super().__init__(failure)
+        Exception.__init__(self, failure)  # the classes that join it in `relive.session` have constructors of their own
 
     def __str__(self) -> str:
         drop = self.failure.drop

@@ -110,7 +110,7 @@ class _ReceiveClosed(SessionClosed, APIError):
     """A closed session, as its receivers get it: what the SDK raises after a normal close."""
 
     def __init__(self) -> None:
-        SessionClosed.__init__(self)
+        Exception.__init__(self)
         self.code, self.status = 1000, None
         self.details = self.message = "the session is closed"
         self.response = cast("Any", None)

@@ -61,7 +61,7 @@ def _bytes(default: int) -> Any:
 class Policy:
     """How a session behaves where the service leaves a choice."""
 
-    drain_margin: float = _seconds(2.0)
+    drain_margin: float = _seconds(1.0)
     "Leave a doomed connection this long before its ``time_left`` is up (M: closes come slightly early)."
     late_handle: float = _seconds(1.0)
     "How long after a turn its handle is awaited before a drain goes on with an older one (H: handles come late)."

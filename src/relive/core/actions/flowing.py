@@ -138,7 +138,9 @@ def note_life(scene: Scene, event: ev.Heard) -> None:
     if event.round_trip is not None:
         s.round_trip = event.round_trip
     scene.disarm("silence")
-    scene.arm("probe", max(0.0, scene.policy.probe_after - event.silent_for))
+    # Not at once again, whatever the rounding: a deadline that is due when it is armed would spin.
+    after = scene.policy.probe_after
+    scene.arm("probe", max(after / 8, after - event.silent_for))
 
 
 def probe(scene: Scene, _event: object) -> None:
