@@ -152,6 +152,7 @@ async def world(
     *,
     policy: relive.Policy | None = None,
     transparent: bool = True,
+    compressed: bool = True,
     server: FakeLiveServer | None = None,
     dialled: Callable[[MemoryHost], Awaitable[None]] | None = None,
     **options: Any,
@@ -167,7 +168,7 @@ async def world(
         links.append(link)
         return link
 
-    options.setdefault("transport", MemoryTransport(dial, transparent=transparent, config=COMPRESSED))
+    options.setdefault("transport", MemoryTransport(dial, transparent=transparent, config=COMPRESSED if compressed else {}))
     transcript: list[str] = []
     notices: list[Notice] = []
     client = genai.Client(vertexai=transparent, api_key="dummy")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +30,7 @@ from relive.ports import Connection, ConnectionGone, Opening, Transport
 ClientFactory: TypeAlias = Callable[[], Awaitable[Client]]
 Config: TypeAlias = types.LiveConnectConfigOrDict | None
 
+_OPEN: Final = websockets.State.OPEN  # looked up once: the library imports its names anew at each access
 KNOWN_KEYS: Final = frozenset(field.alias or name for name, field in types.LiveServerMessage.model_fields.items())
 "Top-level keys of server frames, as the installed SDK knows them."
 
@@ -53,6 +55,8 @@ def _dropped(exc: Exception, phase: Phase = "steady") -> Dropped:
             return Dropped(1006, "", phase, origin="network")
         case APIError():
             return Dropped(exc.code, _reason_of(exc), phase, origin="network" if exc.code == 1006 else "server")
+        case ssl.SSLCertVerificationError():
+            return Dropped(None, f"{type(exc).__name__}: {exc}", phase, origin="local")
         case OSError() | websockets.WebSocketException() | EOFError() | google.auth.exceptions.TransportError():
             return Dropped(None, f"{type(exc).__name__}: {exc}", phase, origin="network")
         case _:
@@ -202,42 +206,48 @@ class GenaiTransport:
 class _Websocket:
     """The SDK's websocket as a connection."""
 
+    __slots__ = ("_buffered", "_left", "_loop", "_manager", "_now", "_recv", "_send", "_track", "_ws",
+                 "last_sign_of_life", "session_id", "setup_complete")  # fmt: skip
+
     def __init__(self, session: AsyncSession, manager: Any, track: Callable[[asyncio.Future[Any]], None]) -> None:
         self._ws: Any = session._ws  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._manager = manager
         self._track = track
         self._left = False
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
+        self._recv: Callable[[bool], Awaitable[bytes]] = self._ws.recv
+        self._send: Callable[[Frame], Awaitable[None]] = self._ws.send
         self._buffered: Callable[[], int] = self._ws.transport.get_write_buffer_size
         self.session_id = session.session_id
         self.setup_complete = session.setup_complete
-        self.last_sign_of_life = self._loop.time()
+        self.last_sign_of_life = self._now()
 
     @property
     def writable(self) -> bool:
-        return self._ws.state is websockets.State.OPEN and self._buffered() == 0
+        return self._ws.state is _OPEN and self._buffered() == 0
 
     async def send(self, frame: Frame) -> None:
         try:
-            await self._ws.send(frame)
+            await self._send(frame)
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
 
     async def recv(self) -> bytes:
         try:
-            frame: bytes = await self._ws.recv(decode=False)
+            frame = await self._recv(False)  # as bytes, whatever they were sent as
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
-        self.last_sign_of_life = self._loop.time()
+        self.last_sign_of_life = self._now()
         return frame
 
     async def ping(self) -> float:
-        began = self._loop.time()
+        began = self._now()
         try:
             await (await self._ws.ping())
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
-        self.last_sign_of_life = self._loop.time()
+        self.last_sign_of_life = self._now()
         return self.last_sign_of_life - began
 
     async def close(self) -> None:
