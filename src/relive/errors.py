@@ -13,7 +13,8 @@
     └── SendBufferFull             they: nothing could be written for too long; the session goes on
 
 What a session raises to its receivers is a `SessionFailed` that is the SDK's ``APIError`` as well; to its senders one
-that is ``websockets.ConnectionClosedError`` as well (`relive.session`). Errors carry fields; ``str()`` makes the sentence.
+that is ``websockets.ConnectionClosedError`` as well (`relive.session`). Errors carry fields; ``str()`` makes the
+sentence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What relive needs from outside, as protocols: a transport, a store, a clock, observers. Implement one to plug it in."""
+"""What relive needs from outside, as protocols: a transport, a store, a clock, observers. Implement one to plug in."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ with (an empty list for none), or None to refuse: then the session fails."""
 class Session(AsyncSession):
     """The SDK's session, over as many connections as it takes.
 
-    Everything that ``AsyncSession`` has works as it does there. What is added: `state`, `verdict`, `changes`, `wait_for`
-    and `stats`. Made by `connect`; use it in one event loop, receive in one task.
+    Everything that ``AsyncSession`` has works as it does there. What is added: `state`, `verdict`, `changes`,
+    `wait_for` and `stats`. Made by `connect`; use it in one event loop, receive in one task.
     """
 
     def __init__(self, runtime: Runtime, transport: Transport, api_client: Any) -> None:

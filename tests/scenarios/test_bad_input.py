@@ -1,4 +1,4 @@
-"""Bad input: from the application, from the server, from the network. A clear error or a counted event; never a hang."""
+"""Bad input, from the application and from the server: a clear error or a counted event; never a hang."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import websockets
 from google.genai import types
 from google.genai.errors import APIError
+from tests.scenarios.world import simulated, world
 
 import relive
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_script import CLOSES, ServerScript
-from tests.scenarios.world import simulated, world
 
 MALFORMED = [
     b"",
@@ -149,7 +149,7 @@ async def test_two_receivers_at_once_are_refused_and_the_first_loses_nothing() -
 async def test_what_is_no_frame_is_refused_and_the_session_goes_on() -> None:
     async with world() as w:
         with pytest.raises(TypeError, match="a frame is str or bytes, not dict"):
-            await w.session._ws.send({"not": "a frame"})  # pyright: ignore
+            await w.session._ws.send({"not": "a frame"})  # pyright: ignore[reportAttributeAccessIssue]
         await w.ask("hello")
         assert await w.turn() == "turn 1: hello"
 
@@ -206,7 +206,7 @@ async def test_when_a_session_fails_whoever_waits_is_told() -> None:
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, object], named: str) -> None:
     with pytest.raises(relive.SettingError, match=named):
-        relive.Policy(**wrong)  # pyright: ignore
+        relive.Policy(**wrong)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_wrong_argument_is_named_before_anything_is_dialled(wrong: dict[str, o
 
         options = {"model": "m", **wrong}
         with pytest.raises(relive.SettingError, match=named):
-            async with relive.connect(genai.Client(api_key="dummy"), **options):  # pyright: ignore
+            async with relive.connect(genai.Client(api_key="dummy"), **options):
                 pass
 
     scenario()

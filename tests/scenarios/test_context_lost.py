@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from google.genai import types
+from tests.scenarios.world import World, simulated, world
 
 import relive
 from relive.ports import Said
-from tests.scenarios.world import World, simulated, world
 
 QUICK = relive.Policy(stable_after=0.5, seed_timeout=3.0)
 Turns = Sequence[types.Content] | None

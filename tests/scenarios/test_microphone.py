@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.scenarios.world import simulated, world
+
 import relive
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import ServerScript, Updates
-from tests.scenarios.world import simulated, world
 
 TALKATIVE = ServerScript(
     model=EchoModel(chunks=100, interval=0.02, chunk_bytes=960),

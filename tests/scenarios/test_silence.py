@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.scenarios.world import simulated, world
 
 import relive
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import ServerScript, Updates
-from tests.scenarios.world import simulated, world
 
 TALKATIVE = ServerScript(model=EchoModel(chunks=50, interval=0.02), vad_frames=100, updates=Updates(every_seconds=2.0))
 

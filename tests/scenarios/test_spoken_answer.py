@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.scenarios.world import simulated, world
+
 import relive
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import Limits, ServerScript, Updates
-from tests.scenarios.world import simulated, world
 
 STORY = "tell me the story of the lighthouse keeper and the ship".ljust(92, ".")  # an answer of 50 chunks
 FIVE_SECONDS = EchoModel(chunks=50, interval=0.1, chunk_bytes=4800)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.scenarios.world import World, simulated, world
 
 import relive
 from relive.core.table import TABLE
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_script import CLOSES, ServerScript
-from tests.scenarios.world import World, simulated, world
 
 QUICK = relive.Policy(stable_after=0.5)
 

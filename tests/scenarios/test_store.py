@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import attrs
+from tests.scenarios.world import simulated, world
 
 import relive
 from relive.core.checkpoint import Checkpoint
 from relive.ports import Stored
 from relive.testing.server import FakeLiveServer
-from tests.scenarios.world import simulated, world
 
 QUICK = relive.Policy(stable_after=0.5)
 

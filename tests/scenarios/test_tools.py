@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from google.genai import types
+from tests.scenarios.world import World, simulated, world
 
 import relive
-from tests.scenarios.world import World, simulated, world
 
 QUICK = relive.Policy(stable_after=0.5)
 

@@ -1,6 +1,6 @@
-"""A whole world on virtual time: the real SDK session over relive, the fake server in memory, and a transcript.
+"""A world on virtual time: the real SDK session over relive, the fake server in memory, and a transcript.
 
-The transcript is what a test asserts on: one line per transition and per thing that the application heard, with its time.
+The transcript is what tests assert on: a line per transition and per thing that the application heard, with its time.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
     def run(*args: Any, **kwargs: Any) -> None:
         sim.run(test(*args, **kwargs), max_time=100_000.0)
 
-    # pytest reads the signature to find fixtures, and pytest-asyncio must not take the test for its own.
-    del run.__wrapped__  # type: ignore[attr-defined]
+    # pytest-asyncio must not take the test for its own.
+    vars(run).pop("__wrapped__")
     return run
 
 
@@ -110,8 +110,8 @@ class World:
             if content.interrupted:
                 self.note(f"interrupted after {len(answer)}")
                 answer.clear()
-            for part in (content.model_turn.parts or []) if content.model_turn else []:
-                answer.append(part.text or "♪")
+            parts = (content.model_turn.parts or []) if content.model_turn else []
+            answer.extend(part.text or "♪" for part in parts)
         whole = "".join(answer)
         self.note(f"heard {whole!r}" if "♪" not in whole else f"heard {len(whole)} chunks")
         return whole
@@ -168,7 +168,9 @@ async def world(
         links.append(link)
         return link
 
-    options.setdefault("transport", MemoryTransport(dial, transparent=transparent, config=COMPRESSED if compressed else {}))
+    options.setdefault(
+        "transport", MemoryTransport(dial, transparent=transparent, config=COMPRESSED if compressed else {})
+    )
     transcript: list[str] = []
     notices: list[Notice] = []
     client = genai.Client(vertexai=transparent, api_key="dummy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -41,6 +41,13 @@ def transport(
 ) -> GenaiTransport:
     client = client or genai.Client(api_key="dummy")
     return GenaiTransport(client, model="m", config=config, policy=policy or relive.Policy(), **options)
+
+
+async def until(met: Callable[[], bool]) -> None:
+    """Let the loop turn until something has happened on the other side of a socket."""
+    async with asyncio.timeout(10.0):
+        while not met():  # noqa: ASYNC110 - the fake server has no events to wait for
+            await asyncio.sleep(0)
 
 
 async def refused(transport: GenaiTransport, opening: Opening = FRESH) -> relive.Dropped:
@@ -109,7 +116,7 @@ class TestConfig:
 
     def test_a_wrong_field_is_named(self) -> None:
         with pytest.raises(relive.SettingError, match="temperature"):
-            read_config({"temperature": "hot"})
+            read_config({"temperature": "hot"})  # pyright: ignore[reportArgumentType]
 
 
 class TestRefusals:
@@ -152,8 +159,7 @@ class TestRefusals:
         async with hosted() as host:
             host.server.hang_next_setup()
             opening = asyncio.ensure_future(transport(client_of(host)).open(FRESH))
-            while not host.server.live:
-                await asyncio.sleep(0)
+            await until(lambda: bool(host.server.live))
             host.server.inject(host.server.live[0], b'{"serverContent": {}}', host.now)
             host.flush()
             with pytest.raises(ConnectionGone) as caught:
@@ -172,7 +178,7 @@ class TestConnections:
             assert await connection.ping() >= 0.0
             host.server.close(host.server.live[0], 1011, "Internal error encountered.", host.now)
             host.flush()
-            with pytest.raises(ConnectionGone) as caught:
+            with pytest.raises(ConnectionGone) as caught:  # noqa: PT012 - the end comes after frames
                 while True:
                     await connection.recv()
             assert (caught.value.drop.code, caught.value.drop.origin) == (1011, "server")
@@ -196,15 +202,13 @@ class TestConnections:
             host.server.hang_next_setup()
             opener = transport(client_of(host))
             dialling = asyncio.ensure_future(opener.open(FRESH))
-            while not host.server.live:
-                await asyncio.sleep(0)
+            await until(lambda: bool(host.server.live))
             dialling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await dialling
             async with asyncio.timeout(2.0):
                 await opener.aclose()
-                while host.server.live:
-                    await asyncio.sleep(0)
+                await until(lambda: not host.server.live)
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not [task for task in left if "genai" in repr(task)]
 

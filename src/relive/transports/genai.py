@@ -12,7 +12,7 @@ import inspect
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import google.auth.exceptions
 import pydantic
@@ -74,7 +74,7 @@ def read_config(config: Config) -> types.LiveConnectConfig:
     if isinstance(config, types.LiveConnectConfig):
         return config.model_copy()
     try:
-        return types.LiveConnectConfig(**config)
+        return types.LiveConnectConfig(**cast("dict[str, Any]", config))
     except (pydantic.ValidationError, TypeError) as exc:
         wrong = exc.errors(include_input=False)[0] if isinstance(exc, pydantic.ValidationError) else None
         where = ".".join(str(part) for part in wrong["loc"]) if wrong else "config"
@@ -194,8 +194,8 @@ class GenaiTransport:
         entering.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _track(self, task: asyncio.Future[Any]) -> None:
-        self._leaving.add(task)  # type: ignore[arg-type]
-        task.add_done_callback(self._leaving.discard)  # type: ignore[arg-type]
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def aclose(self) -> None:
         """Wait until connections that were left are gone."""

@@ -1,7 +1,7 @@
 """A transport without a network: two queues, for tests and for simulation.
 
-`pair` makes the two ends of a pipe. `MemoryTransport` opens connections over whatever its `dial` returns: the near end of
-a pair, or anything else with an end's methods (`relive.testing` has a host that dials a fake server so).
+`pair` makes the two ends of a pipe. `MemoryTransport` opens connections over whatever its `dial` returns: the near end
+of a pair, or anything else with an end's methods (`relive.testing` has a host that dials a fake server so).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class End(Protocol):
     """One end of a link. Its errors carry ``code`` and ``reason``, those of a refused dial ``status`` and ``body``."""
 
     @property
-    def writable(self) -> bool: ...  # noqa: D102 - as in `Connection`
+    def writable(self) -> bool: ...  # noqa: D102 - all as in `Connection`
     async def send(self, frame: Frame, /) -> None: ...  # noqa: D102
     async def recv(self) -> bytes: ...  # noqa: D102
     async def ping(self) -> object: ...  # noqa: D102
@@ -46,67 +46,80 @@ class PipeClosed(Exception):
     reason: str = ""
 
 
-class Pipe:
-    """One end of two queues."""
-
-    writable: Final = True
+class _Queue:
+    """One direction: frames, and then the end."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
-        self._end: PipeClosed | None = None
         self._news: asyncio.Future[None] | None = None
-        self._peer: Pipe = self
+        self.end: PipeClosed | None = None
 
-    def join(self, peer: Pipe) -> None:
-        """Connect both ends."""
-        self._peer, peer._peer = peer, self
+    def put(self, frame: Frame) -> None:
+        self._frames.append(frame.encode() if isinstance(frame, str) else frame)
+        self._wake()
 
-    async def send(self, frame: Frame, /) -> None:
-        """Put a frame into the peer's queue."""
-        if self._end is not None:
-            raise PipeClosed(self._end.code, self._end.reason)
-        self._peer._frames.append(frame.encode() if isinstance(frame, str) else frame)
-        self._peer._wake()
-
-    async def recv(self) -> bytes:
-        """Take the next frame out of our own."""
+    async def get(self) -> bytes:
         while not self._frames:
-            if self._end is not None:
-                raise PipeClosed(self._end.code, self._end.reason)
+            if self.end is not None:
+                raise PipeClosed(self.end.code, self.end.reason)
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         return self._frames.popleft()
 
-    async def ping(self) -> float:
-        """The other end is always there."""
-        if self._end is not None:
-            raise PipeClosed(self._end.code, self._end.reason)
-        return 0.0
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close both ends."""
-        for end in (self, self._peer):
-            if end._end is None:
-                end._end = PipeClosed(code, reason)
-                end._wake()
-
-    def abort(self) -> None:
-        """Cut both ends without a word."""
-        for end in (self, self._peer):
-            if end._end is None:
-                end._end = PipeClosed(None)
-                end._wake()
+    def close(self, end: PipeClosed) -> None:
+        if self.end is None:
+            self.end = end
+            self._wake()
 
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
 
+class Pipe:
+    """One end of two queues."""
+
+    writable: bool = True
+
+    def __init__(self, incoming: _Queue, outgoing: _Queue) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    async def send(self, frame: Frame, /) -> None:
+        """Put a frame into the queue that the peer reads."""
+        self._check()
+        self._outgoing.put(frame)
+
+    async def recv(self) -> bytes:
+        """Take the next frame out of our own."""
+        return await self._incoming.get()
+
+    async def ping(self) -> None:
+        """The other end is always there."""
+        self._check()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close both directions."""
+        self._end(PipeClosed(code, reason))
+
+    def abort(self) -> None:
+        """Cut both directions without a word."""
+        self._end(PipeClosed(None))
+
+    def _check(self) -> None:
+        end = self._outgoing.end
+        if end is not None:
+            raise PipeClosed(end.code, end.reason)
+
+    def _end(self, end: PipeClosed) -> None:
+        self._incoming.close(end)
+        self._outgoing.close(end)
+
+
 def pair() -> tuple[Pipe, Pipe]:
     """Two ends: what is sent into one comes out of the other."""
-    near, far = Pipe(), Pipe()
-    near.join(far)
-    return near, far
+    there, back = _Queue(), _Queue()
+    return Pipe(back, there), Pipe(there, back)
 
 
 def _gone(exc: Exception, phase: Phase = "steady") -> ConnectionGone:
