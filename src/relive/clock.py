@@ -19,7 +19,7 @@ class LoopClock:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
+        self._random = random.Random(seed)
 
     def now(self) -> float:
         """Monotonic seconds of the running loop."""

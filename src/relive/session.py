@@ -42,7 +42,7 @@ class Session(AsyncSession):
         return f"<relive.Session: {self.state}, connection {self._runtime.lifecycle.connection}>"
 
     @property
-    def session_id(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def session_id(self) -> str | None:
         """The id that the server gave with the newest connection."""
         return self._runtime.session_id
 
@@ -51,7 +51,7 @@ class Session(AsyncSession):
         """The SDK's constructor sets what changes with every connection here."""
 
     @property
-    def setup_complete(self) -> types.LiveServerSetupComplete | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def setup_complete(self) -> types.LiveServerSetupComplete | None:
         """The server's answer to the newest connection's setup."""
         return cast("types.LiveServerSetupComplete | None", self._runtime.setup_complete)
 

@@ -12,7 +12,7 @@ import ssl
 import struct
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, assert_never, cast
+from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from relive.testing.host_timer import DeadlineTimer
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
@@ -66,6 +66,20 @@ class TlsHost:
     def ssl_client_context(self) -> ssl.SSLContext:
         """Make a context that trusts this host and nobody else."""
         return ssl.create_default_context(cadata=self.ca_pem.decode())
+
+    def http_options(self) -> dict[str, Any]:
+        """What a `google.genai.Client` needs to find and to trust this host; any key will do."""
+        return {"base_url": self.base_url, "async_client_args": {"ssl": self.ssl_client_context()}}
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest open connection; raises `IndexError` if there is none."""
+        return self.server.live[-1]
+
+    def go_away(self, time_left: float | str | None) -> None:
+        """Have the server announce the end of the newest connection."""
+        self.server.go_away(self.newest, time_left, self.now)
+        self.flush()
 
     @property
     def now(self) -> float:

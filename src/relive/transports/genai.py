@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, cast
 
+import attrs
 import google.auth.exceptions
 import pydantic
 import websockets
@@ -36,7 +37,7 @@ KNOWN_KEYS: Final = frozenset(field.alias or name for name, field in types.LiveS
 
 
 def _reason_of(error: APIError) -> str:
-    details: Any = error.details
+    details: object = getattr(error, "details", None)
     return details if isinstance(details, str) else str(error.message or details)
 
 
@@ -103,7 +104,7 @@ class GenaiTransport:
         self._fresh_client = True
         self._policy = policy
         self._config = read_config(config)
-        self._leaving: set[asyncio.Task[Any]] = set()
+        self._leaving: set[asyncio.Future[Any]] = set()
 
     def __repr__(self) -> str:
         return f"<GenaiTransport: {self.model} on {self.backend}>"
@@ -171,8 +172,9 @@ class GenaiTransport:
         except asyncio.CancelledError:
             self._give_up(manager, entering)
             raise
-        except Exception as exc:
-            raise ConnectionGone(_dropped(exc, "opening")) from exc
+        except Exception as exc:  # noqa: BLE001 - the SDK, pydantic, websockets, the system: all are told as drops
+            # Without the cause: its text, and that of what caused it, may quote the handle or the key.
+            raise ConnectionGone(self._discreet(_dropped(exc, "opening"), opening)) from None
         connection = _Websocket(session, manager, self._track)
         if session.setup_complete is None:
             # The SDK swallows a first frame that is something else, and goes on as if the session were set up.
@@ -180,6 +182,14 @@ class GenaiTransport:
             raise ConnectionGone(Dropped(None, "the first frame was not setupComplete", "opening"))
         connection.limit_silence(self._policy.probe_after + self._policy.probe_timeout)
         return connection
+
+    def _discreet(self, drop: Dropped, opening: Opening) -> Dropped:
+        """The same without the secrets that an exception's text may quote."""
+        reason = drop.reason
+        for secret in (opening.handle, self.client._api_client.api_key):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            if secret:
+                reason = reason.replace(secret, "…")
+        return attrs.evolve(drop, reason=reason)
 
     def _give_up(self, manager: Any, entering: asyncio.Future[AsyncSession]) -> None:
         """Leave a dial in the middle. The SDK would wait ten seconds for a mute peer to answer its close frame."""
@@ -190,8 +200,12 @@ class GenaiTransport:
             websocket.transport.abort()
         else:
             entering.cancel()
-        self._track(entering)
-        entering.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._track(asyncio.ensure_future(self._leave(manager, entering)))
+
+    async def _leave(self, manager: Any, entering: asyncio.Future[AsyncSession]) -> None:
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await entering
+            await manager.__aexit__(None, None, None)  # it came up in the very moment that it was given up
 
     def _track(self, task: asyncio.Future[Any]) -> None:
         self._leaving.add(task)
