@@ -1,7 +1,7 @@
 """What the Live API's page on session management shows, written for the SDK and run over relive.
 
-The programs are as a reader of that page would write them: resume with the newest handle, look at GoAway, look at the end
-of a generation. Nothing is changed but the environment, and `relive.connect(client, …)` stands in place of the SDK's.
+The programs are as a reader of that page would write them: resume with the newest handle, look at GoAway, look at the
+end of a generation. Nothing is changed but the environment, and `relive.connect(client, …)` stands in place of the SDK's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("program", "options", "printed"),
     [
-        # The handle comes after the turn, so each visit has begun its next turn when it finds it: that turn is not in it.
+        # The handle comes after the turn, so each visit has begun another turn when it finds it.
         (RESUME, (), "turn 1: Hello world!\nturn 2: Hello world!\n"),
         (GO_AWAY, ("--connection-limit", "20", "--notice", "19"), "19s\n"),
         (GENERATION, (), "the generation is complete\n"),

@@ -37,6 +37,7 @@ class ClientReading:
         return not (self.opens_turn or self.demands_answer or self.answers)
 
 
+_NONE: Final = frozenset[str]()
 RELIABLE: Final = ClientReading()
 AUDIO: Final = ClientReading("audio")
 VIDEO: Final = ClientReading("video")
@@ -69,12 +70,12 @@ _MEDIA: Final[dict[Lane, ClientReading]] = {"reliable": RELIABLE, "audio": AUDIO
 def read_client(frame: str | bytes) -> ClientReading:
     """Read one client frame. Never raises; frames that say nothing but their lane share one reading per lane."""
     text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-    start = len(_AUDIO_HEAD) if text.startswith(_AUDIO_HEAD) else _payload(text)
-    if start:
-        end = text.find('"', start)
+    head = _AUDIO_HEAD if text.startswith(_AUDIO_HEAD) else text[: _payload(text)]
+    if head:
+        end = text.find('"', len(head))
         # An escaped quote is not the end of the payload.
         if 0 < len(text) - end < _LONGEST_TAIL and text[end - 1] != "\\":
-            media = _media(text[:start], text[end:])
+            media = _media(head, text[end:])
             if media is not None:
                 return media
     return _read(_parse(text))
@@ -134,7 +135,7 @@ def _read(message: _Json) -> ClientReading:
         opens_turn = True
     if isinstance(_field(realtime, "activity_end", "activityEnd"), dict) or realtime.get("text"):
         demands_answer = True
-    answers = frozenset(map(_answered, _responses(message))) - {""}
+    answers = frozenset(map(_answered, _responses(message))) - {""} or _NONE
     if opens_turn or demands_answer or answers:
         return ClientReading("reliable", opens_turn, demands_answer, answers)
     return _MEDIA[_realtime_lane(realtime)] if len(message) == 1 else RELIABLE

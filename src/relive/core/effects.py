@@ -1,7 +1,7 @@
 """Orders: what is to be done, in the imperative.
 
-The lifecycle returns them as a tuple, to be performed in that order; none carries a callable, so tests compare them with
-``==``. `relive.runtime` performs them; whatever comes of one is told as a fact (`relive.core.events`).
+The lifecycle returns them as a tuple, to be performed in that order; none carries a callable, so tests compare them
+with ``==``. `relive.runtime` performs them; whatever comes of one is told as a fact (`relive.core.events`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from relive.core import events as ev
+from relive.core.closes import Dropped
 from relive.core.scene import Scene
 
 Guard: TypeAlias = Literal[
@@ -23,13 +24,14 @@ Guard: TypeAlias = Literal[
     "may_resume_now",
     "within_budget",
     "still_closing",
+    "condemned",
     "nothing_owed",
 ]
 
 
 def handle_given(_scene: Scene, event: ev.ConnectRequested) -> bool:
     """Does the caller's own configuration hold a handle?"""
-    return event.handle is not None
+    return bool(event.handle)
 
 
 def store_given(_scene: Scene, event: ev.ConnectRequested) -> bool:
@@ -67,8 +69,8 @@ def handle_useless(scene: Scene, _event: object) -> bool:
 
 
 def context_lost(scene: Scene, event: object) -> bool:
-    """Was there a conversation, and does no handle lead back to it?"""
-    return scene.has_conversation() and not has_handle(scene, event)
+    """Was there a conversation, does no handle lead back to it, and was the application not asked yet?"""
+    return not scene.situation.loss and scene.has_conversation() and not has_handle(scene, event)
 
 
 def fatal(scene: Scene, _event: object) -> bool:
@@ -83,17 +85,23 @@ def suspect(scene: Scene) -> int:
     return reliable.position if reliable is not None else 0
 
 
+def suspected(scene: Scene, drop: Dropped) -> bool:
+    """May this end be about the frame that a connection died of before, and so say nothing of the handle?"""
+    return drop.code in (1007, 1008) and scene.situation.suspect == suspect(scene) > 0
+
+
 def poisoned(scene: Scene, _event: object) -> bool:
     """Has the same frame killed a connection for the second time?"""
     s = scene.situation
-    return s.judgement == "bad_input" and s.suspect > 0 and s.suspect == suspect(scene)
+    return s.judgement == "bad_input" and s.suspect == suspect(scene) > 0
 
 
 def may_open_now(scene: Scene, event: object) -> bool:
     """Is no wait due: after a stable connection, or a refusal that is about the handle and not about load?"""
     s = scene.situation
     refused = s.state == "HANDLE_EXPIRED" and s.judgement in ("handle_dead", "handle_doubted")
-    return scene.attempts() == 0 or (refused and within_budget(scene, event))
+    due = scene.attempts() == 0 or refused
+    return due and s.judgement != "retry_later" and within_budget(scene, event)
 
 
 def may_resume_now(scene: Scene, event: object) -> bool:
@@ -115,10 +123,15 @@ def still_closing(scene: Scene, _event: object) -> bool:
     return scene.situation.link == "closing"
 
 
+def condemned(scene: Scene, event: ev.CheckpointReceived) -> bool:
+    """Is this a handle that must not be used again?"""
+    return event.handle in scene.situation.condemned
+
+
 def nothing_owed(scene: Scene, _event: object) -> bool:
-    """Did we wait for an answer to come back that nobody owes? (Or do tools run, so that the server waits for us?)"""
+    """Did we wait for a repeat, or for a turn to come back, and not for an answer whose absence means anything?"""
     s = scene.situation
-    return not s.owed or bool(s.pending)
+    return not s.owed or (s.returning and s.judgement != "handle_doubted")
 
 
 def at_safe_point(scene: Scene) -> bool:
@@ -128,8 +141,7 @@ def at_safe_point(scene: Scene) -> bool:
         return False
     if s.turn_open or s.user_turn or s.pending or s.withhold:
         return False
-    covered = s.resumable and s.checkpoint_at >= s.ended_at
-    return covered or s.now >= max(s.ended_at, s.active_at) + policy.late_handle
+    return (s.resumable and s.turn_covered) or s.now >= max(s.ended_at, s.active_at) + policy.late_handle
 
 
 _FUNCTIONS: Final[dict[Guard, Callable[[Scene, Any], bool]]] = {
@@ -146,6 +158,7 @@ _FUNCTIONS: Final[dict[Guard, Callable[[Scene, Any], bool]]] = {
     "may_resume_now": may_resume_now,
     "within_budget": within_budget,
     "still_closing": still_closing,
+    "condemned": condemned,
     "nothing_owed": nothing_owed,
 }
 GUARDS: Final = MappingProxyType(_FUNCTIONS)

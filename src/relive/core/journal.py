@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from itertools import chain, dropwhile
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
 Lane: TypeAlias = Literal["reliable", "audio", "video"]
 Frame: TypeAlias = str | bytes
+
+_NONE: Final = frozenset[str]()
 
 
 @attrs.define(eq=False)
@@ -30,13 +33,14 @@ class Entry:
     frame: Frame = attrs.field(repr=False)
     lane: Lane
     accepted_at: float
-    answers: frozenset[str] = frozenset()
+    answers: frozenset[str] = _NONE
     "Ids of the tool calls that it answers."
     connection: int = 0
     "The connection that it was last written on; 0 before."
     index: int = 0
     "Its number among the writes of that connection; 0 while it waits."
     written_at: float = 0.0
+    first_written_at: float = 0.0
     dropped: bool = False
     "Superseded while it waited: it will be skipped."
 
@@ -88,6 +92,22 @@ class Replay:
         return self.again[0].position if self.again else None
 
 
+Covered: TypeAlias = Callable[[Entry], bool]
+
+
+def by_index(connection: int, index: int) -> Covered:
+    """What a checkpoint covers that has an index: the writes 1…`index` of that connection."""
+    return lambda entry: entry.connection == connection and entry.index <= index
+
+
+def by_time(connection: int, instant: float, proven: int) -> Covered:
+    """What one without an index covers: what was written on that connection before `instant`.
+
+    So it does everything up to position `proven`: the server has answered that.
+    """
+    return lambda entry: entry.connection == connection and (entry.written_at < instant or entry.position <= proven)
+
+
 class Journal:
     """The write-ahead log of one session."""
 
@@ -111,7 +131,7 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal: {len(self.waiting)} waiting, {len(self.written)} written, at {self.position}>"
 
-    def accept(self, frame: Frame, lane: Lane, now: float, answers: frozenset[str] = frozenset()) -> int:
+    def accept(self, frame: Frame, lane: Lane, now: float, answers: frozenset[str] = _NONE) -> int:
         """Take a frame from the application; returns its position."""
         self.position += 1
         entry = Entry(self.position, frame, lane, now, answers)
@@ -155,6 +175,8 @@ class Journal:
             self.index += 1
             if entry.connection:
                 self.counts.replayed += 1
+            else:
+                entry.first_written_at = now
             entry.connection = self.connection
             entry.index = self.index
             entry.written_at = now
@@ -167,26 +189,40 @@ class Journal:
             return entry
         return None
 
+    def write_through(self, frame: Frame, now: float) -> None:
+        """Take a frame of audio as written from here on: `accept` and `write` in one, for when nothing waits."""
+        self.position = self.last_written = position = self.position + 1
+        self.index = index = self.index + 1
+        self.written.append(Entry(position, frame, "audio", now, _NONE, self.connection, index, now, now))
+        self.written_bytes += len(frame)
+        counts = self.counts
+        counts.accepted += 1
+        counts.written += 1
+        while self.written_bytes > self._limit:
+            self._forget()
+
     def _forget(self) -> None:
         entry = self.written.popleft()
         self.written_bytes -= len(entry.frame)
         if entry.position:
             self.counts.forgotten += 1
 
-    def cover(self, connection: int, index: int) -> None:
-        """A checkpoint covers the writes 1…`index` of `connection`, and whatever was written before these."""
-        self._trim(lambda entry: entry.connection == connection and entry.index <= index)
+    def reached(self, instant: float) -> int:
+        """Position of the newest frame that was on the wire by then."""
+        position = self.last_written
+        for entry in reversed(self.written):
+            if entry.written_at <= instant:
+                break
+            position = entry.position - 1 if entry.position else position
+        return position
 
-    def cover_before(self, connection: int, instant: float, proven: int) -> None:
-        """Without an index: a checkpoint covers what was written on `connection` before `instant`.
+    def answers(self, covered: Covered | None = None) -> frozenset[str]:
+        """Ids of the tool calls answered by frames that no checkpoint covers, nor one that would cover these."""
+        kept = self.written if covered is None else dropwhile(covered, self.written)
+        return _NONE.union(*(entry.answers for entry in chain(kept, self.waiting) if entry.answers))
 
-        So it does everything up to position `proven`: the server has answered that.
-        """
-        self._trim(
-            lambda entry: entry.connection == connection and (entry.written_at < instant or entry.position <= proven)
-        )
-
-    def _trim(self, covered: Callable[[Entry], bool]) -> None:
+    def trim(self, covered: Covered) -> None:
+        """A checkpoint covers these writes, up to the first that it does not cover."""
         written = self.written
         while written and covered(written[0]):
             entry = written.popleft()
@@ -197,8 +233,9 @@ class Journal:
     def plan(self, *, indexed: bool, since: float, audio: float) -> Replay:
         """What a resume from the newest checkpoint sends again.
 
-        `indexed`: the server reported what it consumed, so everything uncovered is certain. Without that, frames written
-        before `since` may be there already, and of the audio only the last `audio` seconds before the newest are sent.
+        `indexed`: the server reported what it consumed, so everything uncovered is certain. Without that, frames once
+        written before `since` may be there already, and of the audio only the last `audio` seconds before the newest
+        are sent.
         """
         again: list[Entry] = []
         uncertain = too_old = superseded = 0
@@ -212,11 +249,13 @@ class Journal:
                 too_old += 1
             else:
                 again.append(entry)
-                uncertain += not indexed and entry.written_at < since
+                uncertain += not indexed and entry.first_written_at < since
         return Replay(tuple(again), uncertain, too_old, superseded)
 
     def rewind(self, replay: Replay) -> None:
         """Carry out a plan: what was written waits again, in the old order, before what waited already."""
+        while self.waiting and not self.waiting[0].position:  # what is left of a seed that another session was given
+            self.waiting_bytes -= len(self.waiting.popleft().frame)
         self.waiting.extendleft(reversed(replay.again))
         for entry in replay.again:
             entry.index = 0

@@ -10,9 +10,7 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from relive.core import effects as do
-from relive.core import events as ev
-from relive.core import guards, situation
+from relive.core import effects as do, events as ev, guards, situation
 from relive.core.closes import Dropped, Judgement, judge
 from relive.core.journal import Journal
 from relive.core.machine import Engine, engine_for
@@ -20,12 +18,13 @@ from relive.core.policy import Policy
 from relive.core.scene import Scene
 from relive.core.schema import Table, name_of
 from relive.core.table import TABLE
+from relive.errors import CommandError
 
 JUDGEMENTS: Final = get_args(Judgement)
 _OPENING: Final = (ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed)
 _HEARD: Final = (
     ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.TurnEnded, ev.Interrupted,
-    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed, ev.SafePointReached,
+    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
 )  # fmt: skip
 
 
@@ -115,8 +114,7 @@ class Lifecycle:
     @property
     def answering(self) -> bool:
         """Whether further output would tell the machine nothing new."""
-        s = self.scene.situation
-        return s.answering and not s.withhold
+        return self.scene.situation.flowing
 
     @property
     def withholding(self) -> bool:
@@ -153,24 +151,24 @@ class Lifecycle:
         s = scene.situation
         if self._fenced(event, now):
             return ()
+        if isinstance(event, ev.ConnectRequested) and s.at("load") is not None:
+            raise CommandError(name_of(event), s.state)  # it was requested already; the store is being asked
         saved = situation.save(s)
         try:
             s.now, s.wall, s.jitter = now, wall, jitter
             self._judge(event)
             self._step(event)
-            while s.state == "DRAINING" and guards.at_safe_point(scene):
+            if s.state == "DRAINING" and guards.at_safe_point(scene):
                 self._step(ev.SafePointReached(s.number))
+            for change in scene.staged:
+                change()
+            return tuple(scene.orders)
         except BaseException:
             situation.restore(s, saved)
+            raise
+        finally:
             scene.orders.clear()
             scene.staged.clear()
-            raise
-        for change in scene.staged:
-            change()
-        orders = tuple(scene.orders)
-        scene.orders.clear()
-        scene.staged.clear()
-        return orders
 
     def _fenced(self, event: ev.Event, now: float) -> bool:
         s = self.scene.situation
@@ -180,7 +178,7 @@ class Lifecycle:
         number = getattr(event, "connection", None)
         if number is None:
             return False
-        if number != s.number:
+        if number != s.number or isinstance(event, ev.SafePointReached):
             return True
         if isinstance(event, _HEARD):
             return s.link not in ("up", "closing")
@@ -192,31 +190,28 @@ class Lifecycle:
         """Decide what an end means before the guards look at it."""
         scene = self.scene
         s, compressed = scene.situation, scene.compressed
-        resumed = s.checkpoint is not None and s.verdict is not None and s.verdict.kind.startswith("resumed")
-        drop: Dropped | None = None
-        judgement: Judgement | None = None
         match event:
             case ev.OpenFailed(drop=drop):
                 judgement = judge(drop, resuming=s.state == "RESUMING", compressed=compressed)
             case ev.ConnectionDropped(drop=drop):
-                just_resumed = resumed and not scene.stable()
-                drop = attrs.evolve(drop, phase="resumed" if just_resumed else "steady")
+                early = s.from_handle and not scene.stable() and not guards.suspected(scene, drop)
+                drop = attrs.evolve(drop, phase="resumed" if early else "steady")
                 young = s.now - s.fresh_at < scene.policy.session_limit_video
-                judgement = judge(drop, resuming=just_resumed, compressed=compressed, young=young)
+                judgement = judge(drop, resuming=early, compressed=compressed, young=young)
             case ev.DeadlineReached("opening"):
                 drop = Dropped(reason="no answer to the setup in time", phase="opening", origin="network")
                 judgement = "retry"
             case ev.DeadlineReached("silence"):
                 drop, judgement = Dropped(reason="no sign of life", origin="network"), "retry"
-            case ev.DeadlineReached("answer"):
-                mute = resumed and not s.heard_since_up
+            case ev.DeadlineReached("answer") if s.owed:
+                mute = s.from_handle and not s.heard_since_up
                 drop, judgement = Dropped(reason="no answer"), "handle_doubted" if mute else "retry"
-            case ev.ConnectionClosed() | ev.SafePointReached() | ev.DeadlineReached("drain"):
-                s.judgement = "retry"
+            case ev.DeadlineReached("answer") | ev.ConnectionClosed() | ev.DeadlineReached("drain"):
+                s.drop, s.judgement = None, "retry"
+                return
             case _:
-                pass
-        if drop is not None and judgement is not None:
-            s.drop, s.judgement = drop, self._classify(drop, judgement)
+                return
+        s.drop, s.judgement = drop, self._classify(drop, judgement)
 
     def _classify(self, drop: Dropped, judgement: Judgement) -> Judgement:
         override = self.scene.policy.classify
@@ -237,6 +232,8 @@ class Lifecycle:
         trigger = name_of(event)
         self._engine.step(scene, trigger, event)
         if s.state != source:
-            s.deadlines = tuple(pair for pair in s.deadlines if s.state in situation.SCOPES[pair[0]])
+            # A deadline that the new state has no row for has no meaning there.
+            named = ((pair, name_of(ev.DeadlineReached(pair[0]))) for pair in s.deadlines)
+            s.deadlines = tuple(pair for pair, name in named if self._engine.answers(s.state, name))
             step = do.Transition(source, s.state, trigger, s.now, s.number, s.verdict)
             scene.order(do.Report(step))

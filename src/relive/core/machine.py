@@ -21,6 +21,7 @@ class Engine:
 
     def __init__(self, table: Table[Any, Any, Any]) -> None:
         self.table = table
+        self._answered = {(step.source, step.trigger) for step in table.steps()}
         self._machine = transitions.Machine(
             model=None,
             states=list(table.states),
@@ -48,16 +49,21 @@ class Engine:
             "after": [perform] if actions else [],
         }
 
+    def answers(self, state: str, trigger: str) -> bool:
+        """Whether the table has a row for this fact in this state."""
+        return (state, trigger) in self._answered
+
     def step(self, scene: Scene, trigger: str, event: object) -> None:
         """Take one step: find the row, set the state, run its actions.
 
         Raises:
             CommandError: the table has no row for this fact in this state.
         """
-        try:
-            self._machine.events[trigger].trigger(scene.situation, scene, event)
-        except (transitions.MachineError, KeyError) as exc:
-            raise CommandError(trigger, scene.situation.state) from exc
+        state = scene.situation.state
+        # `transitions` would raise a MachineError. Asked before, so that no exception of an action is taken for that.
+        if (state, trigger) not in self._answered:
+            raise CommandError(trigger, state)
+        self._machine.events[trigger].trigger(scene.situation, scene, event)
 
 
 @lru_cache(maxsize=32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -43,6 +43,11 @@ def _count(low: int) -> Callable[[Any, Any, Any], None]:
 def _flag(_instance: object, attribute: Any, value: object) -> None:
     if not isinstance(value, bool):
         raise SettingError(attribute.name, value, "True or False")
+
+
+def _function(_instance: object, attribute: Any, value: object) -> None:
+    if not callable(value):
+        raise SettingError(attribute.name, value, "a function")
 
 
 def _seconds(default: float, *, above: bool = False, endless: bool = False) -> Any:
@@ -144,6 +149,10 @@ class Policy:
     transparent: bool | None = attrs.field(default=None, validator=attrs.validators.optional(_flag))
     "Ask for message indices; None asks wherever the backend accepts it (H: Vertex only)."
     classify: Classify | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.is_callable())
+        default=None, validator=attrs.validators.optional(_function)
     )
     "Has the last word on what an end of a connection means: gets the drop and our judgement, returns its own."
+
+
+DEFAULT: Final = Policy()
+"What a session without a policy of its own has."

@@ -30,8 +30,8 @@ class Scene:
     "Whether context-window compression is on, so that the session has no limit."
     video: bool = False
     "Whether video was sent, which makes the limit of an uncompressed session shorter."
-    orders: list[Effect] = attrs.Factory(list)
-    staged: list[Callable[[], object]] = attrs.Factory(list)
+    orders: list[Effect] = attrs.Factory(list[Effect])
+    staged: list[Callable[[], object]] = attrs.Factory(list[Callable[[], object]])
 
     def order(self, effect: Effect) -> None:
         """Say what is to be done."""
@@ -43,8 +43,12 @@ class Scene:
 
     def arm(self, name: str, delay: float) -> None:
         """Set a deadline `delay` seconds from now, in place of an earlier one of that name."""
+        self.arm_at(name, self.situation.now + delay)
+
+    def arm_at(self, name: str, instant: float) -> None:
+        """Set a deadline, in place of an earlier one of that name."""
         s = self.situation
-        s.deadlines = (*(pair for pair in s.deadlines if pair[0] != name), (name, s.now + delay))
+        s.deadlines = (*(pair for pair in s.deadlines if pair[0] != name), (name, instant))
 
     def disarm(self, name: str) -> None:
         """Forget a deadline, armed or not."""
@@ -71,6 +75,10 @@ class Scene:
             cap=policy.retry_cap,
             floor=floor,
         )
+
+    def margin(self) -> float:
+        """Seconds in which a frame may be on its way, so that a checkpoint without an index need not cover it."""
+        return max(self.policy.coverage_margin, self.situation.round_trip or 0.0)
 
     def handle_fresh(self, wall: float) -> bool:
         """Whether a handle whose connection ended at `wall` is still within its time to live."""

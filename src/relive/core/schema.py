@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -20,6 +20,13 @@ A = TypeVar("A", bound=str)
 
 Trigger: TypeAlias = type[Any] | ev.DeadlineReached
 "A kind of fact; of deadlines each one by its name."
+
+
+V = TypeVar("V")
+
+
+def _frozen(mapping: Mapping[Any, V]) -> Mapping[str, V]:
+    return MappingProxyType(dict(mapping))
 
 
 def name_of(fact: object) -> str:
@@ -74,11 +81,11 @@ class Table(Generic[S, G, A]):
 
     states: tuple[S, ...]
     rows: tuple[Row[S, G, A], ...]
-    guards: Mapping[str, Callable[[Any, Any], bool]] = attrs.field(converter=MappingProxyType, repr=False)
-    actions: Mapping[str, Callable[[Any, Any], None]] = attrs.field(converter=MappingProxyType, repr=False)
+    guards: Mapping[str, Callable[[Any, Any], bool]] = attrs.field(converter=_frozen, repr=False)
+    actions: Mapping[str, Callable[[Any, Any], None]] = attrs.field(converter=_frozen, repr=False)
     initial: str
     final: tuple[str, ...]
-    facts: Mapping[str, tuple[str, ...]] = attrs.field(converter=MappingProxyType, repr=False)
+    facts: Mapping[str, tuple[str, ...]] = attrs.field(converter=_frozen, repr=False)
     "What can happen: for each state the names of the facts that can reach it."
 
     def __attrs_post_init__(self) -> None:
@@ -110,9 +117,11 @@ class Table(Generic[S, G, A]):
     ) -> Table[str, str, str]:
         """A table of one's own, made from this one; this one stays as it is.
 
-        New rows are asked before the old ones. Names of guards and actions must be new.
+        New rows are asked before the old ones. Names of states, guards and actions must be new. For every new state
+        `facts` says what can happen in it: those of ours that it resembles, and its own.
         """
-        taken = (set(guards or ()) & set(self.guards)) | (set(actions or ()) & set(self.actions))
+        taken = set(states) & set(self.states)
+        taken |= (set(guards or ()) & set(self.guards)) | (set(actions or ()) & set(self.actions))
         if taken:
             raise TableError(tuple(f"{name} is taken" for name in sorted(taken)))
         merged = {state: tuple(names) for state, names in self.facts.items()}
@@ -120,7 +129,7 @@ class Table(Generic[S, G, A]):
             merged[state] = (*merged.get(state, ()), *names)
         return Table(
             states=(*self.states, *states),
-            rows=(*rows, *self.rows),
+            rows=(*rows, *cast("tuple[Row[Any, Any, Any], ...]", self.rows)),
             guards={**self.guards, **(guards or {})},
             actions={**self.actions, **(actions or {})},
             initial=self.initial,
@@ -143,11 +152,13 @@ class Table(Generic[S, G, A]):
             if not _reachable(edges, state) & set(self.final):
                 yield f"{state} is a trap: no way leads on to a final state"
         answered = {(step.source, step.trigger) for step in steps}
+        yield from (f"nobody says what can happen in {state}" for state in self.states if state not in self.facts)
         for state, names in self.facts.items():
             yield from (f"{state} has no row for {name}" for name in names if (state, name) not in answered)
 
     def _unknown_names(self, steps: Iterable[Step]) -> Iterator[str]:
-        for name in sorted({name for step in steps for name in (step.source, step.dest)} - set(self.states)):
+        named = {self.initial, *self.final, *self.facts}
+        for name in sorted(named.union(*((step.source, step.dest) for step in steps)) - set(self.states)):
             yield f"{name} is not a state"
         for name in sorted({step.when for step in steps if step.when} - set(self.guards)):
             yield f"{name} is not a guard"
@@ -176,8 +187,3 @@ def _reachable(edges: Mapping[str, set[str]], start: str) -> set[str]:
                 seen.add(state)
                 todo.append(state)
     return seen
-
-
-def names_in(union: object) -> tuple[str, ...]:
-    """Names of the members of a union of facts."""
-    return tuple(name_of(kind) for kind in get_args(union))

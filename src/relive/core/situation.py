@@ -58,12 +58,18 @@ class Situation:
     "When it came, monotonic."
     index: int | None = None
     "The message index that came with it, if it can be trusted."
-    indexed_on: int = 0
-    "The connection that the last trusted index came on."
+    consumed: int = 0
+    "The highest message index that could be trusted, and"
+    consumed_on: int = 0
+    "the connection that it came on."
     resumable: bool = False
     "The last word of this connection on whether the session can be resumed from here."
     strikes: int = 0
     "Resumes from this checkpoint's handle that died young or stayed mute."
+    from_handle: bool = False
+    "The newest connection was resumed from this checkpoint's handle, and has brought no newer one."
+    condemned: frozenset[str] = attrs.field(default=frozenset(), repr=False)
+    "Handles that must not be used again."
     doubted: Checkpoint | None = None
     "A refused checkpoint whose guilt the next fresh attempt decides."
 
@@ -92,8 +98,8 @@ class Situation:
     "Openings in all."
     recovering_since: float = 0.0
     "When this recovery began, while `attempts` is not 0."
-    round_trip: float = 0.0
-    "The newest one measured, seconds."
+    round_trip: float | None = None
+    "The newest one measured, seconds; None before any."
     suspect: int = 0
     "Position of a frame that may have killed a connection by its content; 0 if none is suspected."
 
@@ -101,8 +107,12 @@ class Situation:
     "Positions of the frames that the model has been asked an answer by and has not finished it."
     answering: bool = False
     "Output of an answer has begun."
+    flowing: bool = False
+    "It is delivered, and more of it would tell nothing new. The runtime looks here before it tells of output."
     asked_at: int = 0
-    "Position of the last frame that this answer can be about."
+    "Position of the last frame that this answer, or the cut one, can be about."
+    spoken_at: int = 0
+    "Position of the last frame that had certainly arrived when this answer began."
     interrupted: bool = False
     "The application has been told that the answer was cut."
     user_turn: bool = False
@@ -113,10 +123,12 @@ class Situation:
     "Repeated answers still to be kept from the application."
     ended_at: float = 0.0
     "When the last turn ended; 0.0 before any."
+    turn_covered: bool = True
+    "A checkpoint has come since."
     answered: tuple[int, ...] = ()
     "Positions whose answers are complete, newest last, as far as the journal may still replay them."
     proven_position: int = 0
-    "The server has answered all frames up to this position on this connection."
+    "The server has answered this position on this connection, so it has all before it."
     pending: frozenset[str] = frozenset()
     "Tool calls that the application has not answered."
     known: frozenset[str] = frozenset()

@@ -13,18 +13,18 @@ context passes through ``HANDLE_EXPIRED``, where the application is asked how to
 conversation to a fresh connection around it. ``CLOSED`` is what we did, ``FAILED`` what was done to us; both are final.
 
 How ties resolve. Two facts never meet: they are handled one after the other, each to its end. After every fact the
-machine looks whether a draining connection is at a *safe point* (nothing unwritten, no user turn open, no answer owed, no
-tool call pending, the newest handle covers the last turn) and tells itself so as a fact: `SafePointReached`. A deadline
-exists only in its states (`relive.core.situation.SCOPES`); leaving them cancels it.
+machine looks whether a draining connection is at a *safe point* (nothing unwritten, no user turn open, no answer owed,
+no tool call pending, the newest handle covers the last turn) and tells itself so as a fact: `SafePointReached`. A
+deadline exists only in its states, those that have a row for it; leaving them cancels it.
 
-What is not here. Facts about a connection that is not (or no longer) the newest, and facts that cannot be true of it (the
-end of a connection that is not up), never reach the table; `relive.core.lifecycle` drops them. What an action does is in
-`relive.core.actions`, what a guard asks in `relive.core.guards`. A frame of audio is no fact: it goes through the journal
-and past the machine.
+What is not here. Facts about a connection that is not (or no longer) the newest, and facts that cannot be true of it
+(the end of a connection that is not up), never reach the table; `relive.core.lifecycle` drops them. What an action does
+is in `relive.core.actions`, what a guard asks in `relive.core.guards`. A frame of audio is no fact: it goes through the
+journal and past the machine.
 
 An admission: when we hang up, the state is left at once but the old connection is still read until it is closed (a few
 tenths of a second). So the states that open a connection also hear what the old one says, and dial only at
-`ConnectionClosed`.
+`ConnectionClosed`. Should a handle arrive that late, no context is lost after all.
 """
 
 from __future__ import annotations
@@ -53,98 +53,107 @@ FAILED: Final = "FAILED"  # given up, with an error
 
 LIVE: Final = (ACTIVE, DRAINING)
 OPENING: Final = (CONNECTING, RESUMING)
-HEARING: Final = (ACTIVE, DRAINING, CONNECTING, RESUMING, HANDLE_EXPIRED)
 DEAF: Final = (CONNECTING, RESUMING, HANDLE_EXPIRED)
+HEARING: Final = (*LIVE, *DEAF)
+KEEPING: Final = (*LIVE, RESUMING)
+FORGETTING: Final = (CONNECTING, HANDLE_EXPIRED)
 AWAKE: Final = (CONNECTING, ACTIVE, DRAINING, RESUMING, WAITING, HANDLE_EXPIRED)
 OPEN: Final = (IDLE, *AWAKE)
 FINAL: Final = (CLOSED, FAILED)
+BEGUN: Final = (*AWAKE, *FINAL)
+ASSURED: Final = (IDLE, *OPENING, *LIVE, WAITING, *FINAL)
 
 at = ev.DeadlineReached
 LEFT: Final = (ev.SafePointReached, at("drain"))
 LOST: Final = (ev.ConnectionDropped, at("silence"), at("answer"))
 REFUSED: Final = (ev.OpenFailed, at("opening"))
+UNASKED: Final = (ev.CheckpointLoaded, ev.CheckpointNotLoaded)
 UNREAD: Final = (ev.CheckpointNotLoaded, at("load"))
 SEEDED: Final = (ev.SeedAnswered, at("seed"))
 
 # fmt: off
 ROWS: tuple[Row[State, Guard, Action], ...] = (
-    #   in              on                       go to           when                 and
+    #   in              on                     go to           when                 and
     # A session begins: with the caller's handle, with what the store holds, or afresh.
-    Row(IDLE,           ev.ConnectRequested,     RESUMING,       "handle_given",      ("adopt_given", "open")),
-    Row(IDLE,           ev.ConnectRequested,     STAY,           "store_given",       ("load",)),
-    Row(IDLE,           ev.ConnectRequested,     CONNECTING,     "",                  ("open",)),
-    Row(IDLE,           ev.CheckpointLoaded,     RESUMING,       "checkpoint_usable", ("adopt_loaded", "open")),
-    Row(IDLE,           ev.CheckpointLoaded,     HANDLE_EXPIRED, "checkpoint_found",  ("lose_loaded", "ask_seed")),
-    Row(IDLE,           ev.CheckpointLoaded,     CONNECTING,     "",                  ("open",)),
-    Row(IDLE,           UNREAD,                  HANDLE_EXPIRED, "",                  ("lose_unread", "ask_seed")),
+    Row(IDLE,           ev.ConnectRequested,   RESUMING,       "handle_given",      ("adopt_given", "open")),
+    Row(IDLE,           ev.ConnectRequested,   STAY,           "store_given",       ("load",)),
+    Row(IDLE,           ev.ConnectRequested,   CONNECTING,     "",                  ("open",)),
+    Row(IDLE,           ev.CheckpointLoaded,   RESUMING,       "checkpoint_usable", ("adopt_loaded", "open")),
+    Row(IDLE,           ev.CheckpointLoaded,   HANDLE_EXPIRED, "checkpoint_found",  ("lose_loaded", "ask_seed")),
+    Row(IDLE,           ev.CheckpointLoaded,   CONNECTING,     "",                  ("open",)),
+    Row(IDLE,           UNREAD,                HANDLE_EXPIRED, "",                  ("lose_unread", "ask_seed")),
 
-    # A connection is opened. The old one, if we hung up on it, is closed before.
-    Row(OPENING,        ev.ConnectionClosed,     STAY,           "may_open_now",      ("roll_back", "open")),
-    Row(OPENING,        ev.ConnectionClosed,     WAITING,        "within_budget",     ("roll_back", "back_off")),
-    Row(OPENING,        ev.ConnectionClosed,     FAILED,         "",                  ("roll_back", "give_up")),
-    Row(OPENING,        ev.DialStarted,          STAY,           "",                  ("arm_opening",)),
-    Row(CONNECTING,     ev.ConnectionOpened,     ACTIVE,         "",                  ("come_up_fresh",)),
-    Row(RESUMING,       ev.ConnectionOpened,     ACTIVE,         "",                  ("come_up_resumed",)),
-    Row(OPENING,        REFUSED,                 FAILED,         "fatal",             ("abandon", "give_up")),
-    Row(RESUMING,       REFUSED,                 HANDLE_EXPIRED, "handle_useless",    ("abandon", "condemn", "ask_seed")),
-    Row(OPENING,        REFUSED,                 WAITING,        "within_budget",     ("abandon", "back_off")),
-    Row(OPENING,        REFUSED,                 FAILED,         "",                  ("abandon", "give_up")),
-    Row(WAITING,        at("retry"),             RESUMING,       "has_handle",        ("open",)),
-    Row(WAITING,        at("retry"),             HANDLE_EXPIRED, "context_lost",      ("lose", "ask_seed")),
-    Row(WAITING,        at("retry"),             CONNECTING,     "",                  ("open",)),
+    # A connection is opened. The old one, if we hung up on it, is closed before; what it says until then counts.
+    Row(CONNECTING,     ev.ConnectionClosed,   HANDLE_EXPIRED, "context_lost",      ("roll_back", "lose", "ask_seed")),
+    Row(OPENING,        ev.ConnectionClosed,   STAY,           "may_open_now",      ("roll_back", "open")),
+    Row(OPENING,        ev.ConnectionClosed,   WAITING,        "within_budget",     ("roll_back", "back_off")),
+    Row(OPENING,        ev.ConnectionClosed,   FAILED,         "",                  ("roll_back", "give_up")),
+    Row(OPENING,        ev.DialStarted,        STAY,           "",                  ("arm_opening",)),
+    Row(CONNECTING,     ev.ConnectionOpened,   ACTIVE,         "",                  ("come_up_fresh",)),
+    Row(RESUMING,       ev.ConnectionOpened,   ACTIVE,         "",                  ("come_up_resumed",)),
+    Row(OPENING,        REFUSED,               FAILED,         "fatal",             ("abandon", "give_up")),
+    Row(RESUMING,       REFUSED,               HANDLE_EXPIRED, "handle_useless",    ("abandon", "condemn", "ask_seed")),
+    Row(OPENING,        REFUSED,               WAITING,        "within_budget",     ("abandon", "back_off")),
+    Row(OPENING,        REFUSED,               FAILED,         "",                  ("abandon", "give_up")),
+    Row(WAITING,        at("retry"),           RESUMING,       "has_handle",        ("open",)),
+    Row(WAITING,        at("retry"),           HANDLE_EXPIRED, "context_lost",      ("lose", "ask_seed")),
+    Row(WAITING,        at("retry"),           CONNECTING,     "",                  ("open",)),
 
     # Frames flow.
-    Row(HEARING,        ev.CheckpointReceived,   STAY,           "",                  ("keep_checkpoint",)),
-    Row(HEARING,        ev.CheckpointWithheld,   STAY,           "",                  ("mark_unresumable",)),
-    Row(HEARING,        ev.OutputStarted,        STAY,           "",                  ("begin_answer",)),
-    Row(HEARING,        ev.Interrupted,          STAY,           "",                  ("note_interruption",)),
-    Row(HEARING,        ev.TurnEnded,            STAY,           "",                  ("end_turn",)),
-    Row(HEARING,        ev.ToolCalled,           STAY,           "",                  ("note_calls",)),
-    Row(HEARING,        ev.ToolCallsCancelled,   STAY,           "",                  ("forget_calls",)),
-    Row(OPEN,           ev.InputAccepted,        STAY,           "",                  ("note_input",)),
-    Row(LIVE,           ev.Heard,                STAY,           "",                  ("note_life",)),
-    Row(DEAF,           ev.Heard,                STAY),
-    Row(HEARING,        ev.JournalFlushed,       STAY),
-    Row(LIVE,           at("probe"),             STAY,           "",                  ("probe",)),
-    Row(LIVE,           at("answer"),            STAY,           "nothing_owed",      ("stop_expecting",)),
-    Row(LIVE,           at("limit"),             STAY,           "",                  ("warn_of_limit",)),
+    Row(HEARING,        ev.CheckpointReceived, STAY,           "condemned",         ("mark_unresumable",)),
+    Row(KEEPING,        ev.CheckpointReceived, STAY,           "",                  ("keep_checkpoint",)),
+    Row(FORGETTING,     ev.CheckpointReceived, RESUMING,       "",                  ("keep_checkpoint", "rejoin")),
+    Row(HEARING,        ev.CheckpointWithheld, STAY,           "",                  ("mark_unresumable",)),
+    Row(HEARING,        ev.OutputStarted,      STAY,           "",                  ("begin_answer",)),
+    Row(HEARING,        ev.Interrupted,        STAY,           "",                  ("note_interruption",)),
+    Row(HEARING,        ev.TurnEnded,          STAY,           "",                  ("end_turn",)),
+    Row(HEARING,        ev.ToolCalled,         STAY,           "",                  ("note_calls",)),
+    Row(HEARING,        ev.ToolCallsCancelled, STAY,           "",                  ("forget_calls",)),
+    Row(OPEN,           ev.InputAccepted,      STAY,           "",                  ("note_input",)),
+    Row(LIVE,           ev.Heard,              STAY,           "",                  ("note_life",)),
+    Row(DEAF,           ev.Heard,              STAY),
+    Row(HEARING,        ev.JournalFlushed,     STAY),
+    Row(LIVE,           at("probe"),           STAY,           "",                  ("probe",)),
+    Row(LIVE,           at("answer"),          STAY,           "nothing_owed",      ("stop_expecting",)),
+    Row(LIVE,           at("limit"),           STAY,           "",                  ("warn_of_limit",)),
 
     # The connection is doomed: use it up to the first safe point, or the deadline.
-    Row(ACTIVE,         ev.GoAwayReceived,       DRAINING,       "",                  ("arm_drain", "prepare")),
-    Row(ACTIVE,         at("rotate"),            DRAINING,       "",                  ("arm_patience", "prepare")),
-    Row(DRAINING,       ev.GoAwayReceived,       STAY,           "",                  ("arm_drain",)),
-    Row(DEAF,           ev.GoAwayReceived,       STAY),
-    Row(DRAINING,       at("late_handle"),       STAY),
-    Row(DRAINING,       LEFT,                    RESUMING,       "has_handle",        ("hang_up",)),
-    Row(DRAINING,       LEFT,                    HANDLE_EXPIRED, "context_lost",      ("hang_up", "lose", "ask_seed")),
-    Row(DRAINING,       LEFT,                    CONNECTING,     "",                  ("hang_up",)),
+    Row(ACTIVE,         ev.GoAwayReceived,     DRAINING,       "",                  ("arm_drain", "prepare")),
+    Row(ACTIVE,         at("rotate"),          DRAINING,       "has_handle",        ("arm_patience", "prepare")),
+    Row(ACTIVE,         at("rotate"),          STAY,           "",                  ("put_off",)),
+    Row(DRAINING,       ev.GoAwayReceived,     STAY,           "",                  ("arm_drain",)),
+    Row(DEAF,           ev.GoAwayReceived,     STAY),
+    Row(DRAINING,       at("late_handle"),     STAY),
+    Row(DRAINING,       LEFT,                  RESUMING,       "has_handle",        ("hang_up",)),
+    Row(DRAINING,       LEFT,                  HANDLE_EXPIRED, "context_lost",      ("hang_up", "lose", "ask_seed")),
+    Row(DRAINING,       LEFT,                  CONNECTING,     "",                  ("hang_up",)),
 
-    # The connection is lost: they ended it, it fell silent, or it owes an answer for too long.
-    Row(LIVE,           LOST,                    FAILED,         "fatal",             ("abandon", "roll_back", "give_up")),
-    Row(LIVE,           LOST,                    FAILED,         "poisoned",          ("abandon", "roll_back", "give_up")),
-    Row(LIVE,           LOST,                    HANDLE_EXPIRED, "handle_useless",    ("abandon", "roll_back", "condemn", "ask_seed")),
-    Row(LIVE,           LOST,                    HANDLE_EXPIRED, "context_lost",      ("abandon", "roll_back", "lose", "ask_seed")),
-    Row(LIVE,           LOST,                    RESUMING,       "may_resume_now",    ("abandon", "roll_back", "open")),
-    Row(LIVE,           LOST,                    CONNECTING,     "may_open_now",      ("abandon", "roll_back", "open")),
-    Row(LIVE,           LOST,                    WAITING,        "within_budget",     ("abandon", "roll_back", "back_off")),
-    Row(LIVE,           LOST,                    FAILED,         "",                  ("abandon", "roll_back", "give_up")),
+    # The connection is lost: they ended it, it fell silent, or it owes an answer for too long. What was open on it is
+    # rolled back as it is abandoned.
+    Row(LIVE,           LOST,                  FAILED,         "fatal",             ("abandon", "give_up")),
+    Row(LIVE,           LOST,                  FAILED,         "poisoned",          ("abandon", "blame_frame")),
+    Row(LIVE,           LOST,                  HANDLE_EXPIRED, "handle_useless",    ("abandon", "condemn", "ask_seed")),
+    Row(LIVE,           LOST,                  HANDLE_EXPIRED, "context_lost",      ("abandon", "lose", "ask_seed")),
+    Row(LIVE,           LOST,                  RESUMING,       "may_resume_now",    ("abandon", "open")),
+    Row(LIVE,           LOST,                  CONNECTING,     "may_open_now",      ("abandon", "open")),
+    Row(LIVE,           LOST,                  WAITING,        "within_budget",     ("abandon", "back_off")),
+    Row(LIVE,           LOST,                  FAILED,         "",                  ("abandon", "give_up")),
 
     # Context is lost: the application decides how to go on.
-    Row(HANDLE_EXPIRED, ev.ConnectionClosed,     STAY,           "",                  ("roll_back",)),
-    Row(HANDLE_EXPIRED, SEEDED,                  CONNECTING,     "still_closing",     ("take_seed",)),
-    Row(HANDLE_EXPIRED, SEEDED,                  CONNECTING,     "may_open_now",      ("take_seed", "open")),
-    Row(HANDLE_EXPIRED, SEEDED,                  WAITING,        "within_budget",     ("take_seed", "back_off")),
-    Row(HANDLE_EXPIRED, SEEDED,                  FAILED,         "",                  ("take_seed", "give_up")),
-    Row(HANDLE_EXPIRED, ev.SeedRefused,          FAILED,         "",                  ("give_up",)),
+    Row(HANDLE_EXPIRED, ev.ConnectionClosed,   STAY,           "",                  ("roll_back",)),
+    Row(HANDLE_EXPIRED, SEEDED,                CONNECTING,     "still_closing",     ("take_seed",)),
+    Row(HANDLE_EXPIRED, SEEDED,                CONNECTING,     "may_open_now",      ("take_seed", "open")),
+    Row(HANDLE_EXPIRED, SEEDED,                WAITING,        "within_budget",     ("take_seed", "back_off")),
+    Row(HANDLE_EXPIRED, SEEDED,                FAILED,         "",                  ("take_seed", "give_up")),
+    Row(HANDLE_EXPIRED, ev.SeedRefused,        FAILED,         "",                  ("obey",)),
 
     # A session ends. What is told too late changes nothing.
-    Row(OPEN,           ev.CloseRequested,       CLOSED,         "",                  ("save_last", "shut")),
-    Row(FINAL,          ev.CloseRequested,       STAY),
-    Row(FINAL,          ev.InputAccepted,        STAY),
-    Row((*AWAKE, *FINAL), ev.CheckpointLoaded,    STAY),
-    Row((*AWAKE, *FINAL), ev.CheckpointNotLoaded, STAY),
-    Row((IDLE, CONNECTING, ACTIVE, DRAINING, RESUMING, WAITING, *FINAL), ev.SeedAnswered, STAY),
-    Row((IDLE, CONNECTING, ACTIVE, DRAINING, RESUMING, WAITING, *FINAL), ev.SeedRefused,  STAY),
+    Row(OPEN,           ev.CloseRequested,     CLOSED,         "",                  ("save_last", "shut")),
+    Row(FINAL,          ev.CloseRequested,     STAY),
+    Row(FINAL,          ev.InputAccepted,      STAY),
+    Row(BEGUN,          UNASKED,               STAY),
+    Row(ASSURED,        ev.SeedAnswered,       STAY),
+    Row(ASSURED,        ev.SeedRefused,        STAY),
 )
 # fmt: on
 
@@ -173,8 +182,8 @@ _STATES: Final[tuple[State, ...]] = (*OPEN, *FINAL)
 TABLE: Final[Table[State, Guard, Action]] = Table(
     states=_STATES,
     rows=ROWS,
-    guards=GUARDS,
-    actions=ACTIONS,
+    guards={**GUARDS},
+    actions={**ACTIONS},
     initial=IDLE,
     final=FINAL,
     facts={state: _facts(state) for state in _STATES},

@@ -100,20 +100,21 @@ class ServerWire:
     deliver_go_away: bool = False
     "Whether the application sees GoAway, as it would without us."
     _head: bytes = attrs.field(init=False, repr=False, eq=False, default=b"\0")
+    _start: int = attrs.field(init=False, repr=False, eq=False, default=1)
     _tail: bytes = attrs.field(init=False, repr=False, eq=False, default=b"\0")
 
     def read(self, frame: bytes, connection: int) -> Reading:
         """Read one frame. Never raises: what cannot be read is withheld, with a `problem`."""
-        if frame.startswith(self._head) and frame.endswith(self._tail):
-            end = frame.find(b'"', len(self._head))
+        if frame.startswith(self._head):
+            end = frame.find(b'"', self._start)
             # An escaped quote is not the end of the payload.
-            if end == len(frame) - len(self._tail) and frame[end - 1] != _BACKSLASH:
+            if frame[end:] == self._tail and frame[end - 1] != _BACKSLASH:
                 return PLAIN
         head = _HEAD.match(frame)
         if head is not None:
             end = frame.find(b'"', head.end())
             if end >= 0 and frame[end - 1] != _BACKSLASH and _TAIL.fullmatch(frame, end) is not None:
-                self._head, self._tail = head[0], frame[end:]
+                self._head, self._start, self._tail = head[0], head.end(), frame[end:]
                 return PLAIN
         if not frame:
             return Reading(deliver=frame)  # as the SDK: an empty message

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-from relive.core import effects as do
-from relive.core import events as ev
+from relive.core import effects as do, events as ev
+from relive.core.actions import turns
+from relive.core.checkpoint import Checkpoint
 from relive.core.closes import advice
-from relive.core.guards import fatal, suspect
+from relive.core.guards import suspect
 from relive.core.scene import Scene
 
 
-def abandon(scene: Scene, _event: object) -> None:
+def abandon(scene: Scene, event: object) -> None:
     """Let go of a connection, or of the dial of it, without ceremony."""
-    scene.order(do.Abandon(scene.situation.number))
+    s = scene.situation
+    scene.order(do.Abandon(s.number))
+    if s.link == "up":
+        roll_back(scene, event)
+    s.link = "none"
 
 
-def roll_back(scene: Scene, _event: object) -> None:
+def roll_back(scene: Scene, event: object) -> None:
     """The connection is gone: everything the server did after the checkpoint is undone for the application, at once."""
     s = scene.situation
     if scene.stable():
         s.attempts = 0
-    if s.judgement == "handle_doubted" and s.link == "up":
-        s.strikes += 1
-    if s.judgement == "bad_input" and s.link == "up":
-        s.suspect = suspect(scene)
     if s.link == "up":
         s.conversation = scene.has_conversation()
+        s.strikes += s.judgement == "handle_doubted"
+        s.suspect = suspect(scene) if s.judgement == "bad_input" else s.suspect
     s.link = "none"
     s.down_wall = s.wall
-    known = s.checkpoint.calls if s.checkpoint is not None else frozenset[str]()
-    if rolled_back := s.pending - known:
-        scene.order(do.CancelCalls(tuple(sorted(rolled_back))))
-        s.pending &= known
-    if (s.answering or s.owed) and not s.interrupted:
-        scene.order(do.Interrupt())
-        s.interrupted = True
-    s.returning = s.turn_open
-    s.answering = False
-    s.withhold = 0
+    if s.returning and event == ev.DeadlineReached("answer"):
+        turns.stop_expecting(scene, event)
+    turns.cut_turn(scene)
 
 
 def condemn(scene: Scene, _event: object) -> None:
-    """This handle leads nowhere: never use it again. If it may be the setup's fault, a fresh attempt decides first."""
+    """A handle that leads nowhere is not used again. If it may be the setup's fault, a fresh attempt decides first."""
     s = scene.situation
     checkpoint = s.checkpoint
     s.checkpoint = None
     s.index = None
     s.strikes = 0
-    s.link = "none"
     if s.judgement == "limit":
         s.loss = "session_limit"
         return
@@ -56,13 +51,22 @@ def condemn(scene: Scene, _event: object) -> None:
     if s.judgement == "handle_doubted" and not s.proven:
         s.doubted = checkpoint
     else:
-        scene.order(do.Quarantine(checkpoint.handle, s.loss))
+        quarantine(scene, checkpoint, s.loss)
+
+
+def quarantine(scene: Scene, checkpoint: Checkpoint, reason: str) -> None:
+    """Never again, here or in another process."""
+    scene.situation.condemned |= {checkpoint.handle}
+    scene.order(do.Quarantine(checkpoint.handle, reason))
 
 
 def lose(scene: Scene, _event: object) -> None:
     """There is no way back to the conversation: say why."""
     s = scene.situation
-    s.loss = "no_handle" if s.checkpoint is None else "expired"
+    s.loss = "no_handle"
+    if s.checkpoint is not None:
+        s.loss = "expired"
+        quarantine(scene, s.checkpoint, s.loss)
     s.checkpoint = None
     s.index = None
 
@@ -70,6 +74,8 @@ def lose(scene: Scene, _event: object) -> None:
 def lose_loaded(scene: Scene, event: ev.CheckpointLoaded) -> None:
     """What the store holds cannot be used: say why."""
     scene.situation.loss = event.mismatch or "expired"
+    if event.checkpoint is not None and not event.mismatch:
+        quarantine(scene, event.checkpoint, "expired")
 
 
 def lose_unread(scene: Scene, _event: object) -> None:
@@ -78,8 +84,9 @@ def lose_unread(scene: Scene, _event: object) -> None:
 
 
 def ask_seed(scene: Scene, _event: object) -> None:
-    """Ask the application how to go on, once, for so long."""
+    """Ask the application how to go on, once, for so long. The calls of the lost session are nobody's any more."""
     s = scene.situation
+    turns.cancel_calls(scene, s.pending)
     scene.order(do.AskSeed(s.loss))
     scene.arm("seed", scene.policy.seed_timeout)
 
@@ -95,18 +102,32 @@ def take_seed(scene: Scene, event: ev.SeedAnswered | ev.DeadlineReached) -> None
         scene.order(do.CancelSeed())
 
 
-def give_up(scene: Scene, event: object) -> None:
-    """The session is over; whoever waits is told why and what to do."""
+def give_up(scene: Scene, _event: object) -> None:
+    """The session is over: no further attempt would help, or none is left."""
     s = scene.situation
-    drop = s.drop
-    if isinstance(event, ev.SeedRefused):
-        failure = do.Failure("seed_refused", drop, f"the application would not go on without its context ({s.loss})")
-    elif s.suspect and s.judgement == "bad_input" and not fatal(scene, event):
-        failure = do.Failure("poisoned", drop, f"frame {s.suspect} ended two connections; do not send it again")
-    elif fatal(scene, event):
-        failure = do.Failure("fatal", drop, advice(drop) if drop is not None else "")
+    if s.judgement == "fatal" and s.drop is not None:
+        _fail(scene, do.Failure("fatal", s.drop, advice(s.drop)))
     else:
-        failure = do.Failure("gave_up", drop, f"{s.attempts} attempts in {s.now - s.recovering_since:.0f} s failed")
+        spent = f"{s.attempts} attempts in {s.now - s.recovering_since:.0f} s failed"
+        _fail(scene, do.Failure("gave_up", s.drop, spent))
+
+
+def blame_frame(scene: Scene, _event: object) -> None:
+    """The session is over: one frame kills every connection that it is replayed on."""
+    s = scene.situation
+    detail = f"frame {s.suspect} ended two connections; do not send it again"
+    _fail(scene, do.Failure("poisoned", s.drop, detail))
+
+
+def obey(scene: Scene, _event: object) -> None:
+    """The session is over: the application will not go on."""
+    s = scene.situation
+    detail = f"the application would not go on without its context ({s.loss})"
+    _fail(scene, do.Failure("seed_refused", s.drop, detail))
+
+
+def _fail(scene: Scene, failure: do.Failure) -> None:
+    s = scene.situation
     s.failure = failure
     s.link = "none"
     scene.order(do.Fail(failure))

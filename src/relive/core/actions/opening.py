@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from relive.core import client_frames
-from relive.core import effects as do
-from relive.core import events as ev
+from typing import Final
+
+from relive.core import effects as do, events as ev
+from relive.core.actions import turns
+from relive.core.actions.ending import quarantine
+from relive.core.actions.flowing import arm_rotation
 from relive.core.checkpoint import Checkpoint
 from relive.core.journal import Replay
 from relive.core.scene import Scene
+
+_NONE: Final = frozenset[str]()
 
 
 def adopt_given(scene: Scene, event: ev.ConnectRequested) -> None:
@@ -41,6 +46,7 @@ def open_(scene: Scene, _event: object) -> None:
     s.link = "opening"
     s.attempts += 1
     s.openings += 1
+    s.verdict = None
     handle = s.checkpoint.handle if s.state == "RESUMING" and s.checkpoint is not None else None
     scene.order(do.Open(s.number, handle, seeded=bool(s.seed)))
 
@@ -63,15 +69,16 @@ def come_up_fresh(scene: Scene, _event: object) -> None:
     """A fresh session is up: the seed goes first, then the journal, never answers to tools it has not called."""
     s = scene.situation
     if s.doubted is not None:
-        scene.order(do.Quarantine(s.doubted.handle, "refused"))
+        quarantine(scene, s.doubted, "refused")
         s.doubted = None
     replay = _replay(scene)
     verdict = _verdict(scene, replay, "not_restored" if s.loss else "fresh", s.loss)
     s.conversation = bool(s.seed or replay.again)
     s.checkpoint = None
     s.index = None
+    s.from_handle = False
     s.fresh_at = s.now
-    s.known = frozenset()
+    s.known = _NONE
     _come_up(scene, replay, verdict)
     if s.seed:
         seed, now = s.seed, s.now
@@ -85,9 +92,8 @@ def come_up_resumed(scene: Scene, _event: object) -> None:
     s = scene.situation
     replay = _replay(scene)
     verdict = _verdict(scene, replay, "resumed", "")
-    s.known = s.checkpoint.calls if s.checkpoint is not None else frozenset()
-    s.loss = ""
-    s.seed = ()
+    s.known = s.checkpoint.calls if s.checkpoint is not None else _NONE
+    s.from_handle = True
     _come_up(scene, replay, verdict)
 
 
@@ -108,10 +114,10 @@ def _verdict(scene: Scene, replay: Replay, kind: str, reason: str) -> do.Verdict
 
 def _come_up(scene: Scene, replay: Replay, verdict: do.Verdict) -> None:
     s, policy, journal = scene.situation, scene.policy, scene.journal
-    number, known = s.number, s.known
+    number = s.number
     scene.stage(lambda: journal.begin(number))
     scene.stage(lambda: journal.rewind(replay))
-    scene.stage(lambda: journal.withdraw_answers(known, client_frames.without_answers))
+    turns.withdraw_answers(scene)
     s.link = "up"
     s.active_at = s.now
     s.proven = True
@@ -119,28 +125,12 @@ def _come_up(scene: Scene, replay: Replay, verdict: do.Verdict) -> None:
     s.proven_position = 0
     s.verdict = verdict
     s.heard_since_up = False
-    again = {entry.position for entry in replay.again}
-    s.withhold = sum(position in again for position in s.answered) if policy.withhold_repeats else 0
-    _settle_turn(scene, again)
-    scene.disarm("opening")
-    if policy.probe:
-        scene.arm("probe", policy.probe_after)
-    if policy.rotate_after is not None:
-        scene.arm("rotate", policy.rotate_after)
+    turns.resettle(scene, tuple(entry.position for entry in replay.again))
+    arm_rotation(scene)
     if not scene.compressed:
         limit = policy.session_limit_video if scene.video else policy.session_limit
         scene.arm("limit", max(0.0, s.fresh_at + limit - policy.limit_warning - s.now))
     scene.order(do.Write(number))
     if policy.probe:
+        scene.arm("probe", policy.probe_after)
         scene.order(do.Probe(number))
-
-
-def _settle_turn(scene: Scene, again: set[int]) -> None:
-    """Decide what becomes of the turn that the last connection left open."""
-    s, policy, journal = scene.situation, scene.policy, scene.journal
-    s.owed = tuple(position for position in s.owed if position in again or position > journal.last_written)
-    if s.returning and not s.owed and not again and not journal.waiting:
-        scene.order(do.CompleteTurn())
-        s.returning = s.interrupted = False
-    if (s.owed or s.returning or s.withhold) and policy.answer_timeout is not None:
-        scene.arm("answer", policy.answer_timeout)

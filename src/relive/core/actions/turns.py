@@ -1,0 +1,205 @@
+"""Actions that follow turns and tool calls, so that the application sees each turn end exactly once.
+
+A turn is open for the application from the frame that demands an answer (`owed`), or from the first output where none
+did (voice), to its end. When a connection is lost the turn is cut; it comes back if what it was about is sent again.
+"""
+
+from __future__ import annotations
+
+import math
+
+from relive.core import client_frames, effects as do, events as ev
+from relive.core.journal import Frame
+from relive.core.scene import Scene
+
+_REMEMBERED = 32  # answered turns whose input may still be replayed
+
+
+def begin_answer(scene: Scene, _event: object) -> None:
+    """The model has begun to answer, or goes on: nothing is overdue."""
+    s = scene.situation
+    s.heard_since_up = s.conversation = True
+    scene.disarm("answer")
+    _begin(scene)
+
+
+def _begin(scene: Scene) -> None:
+    s, journal = scene.situation, scene.journal
+    if s.withhold:
+        _await_answer(scene)  # more of the repeat, or its end
+        return
+    if not s.answering:
+        # What the answer can be about: what was written a round trip ago, and in any case the oldest open question.
+        asked = tuple(position for position in s.owed[:1] if position <= journal.last_written)
+        s.asked_at = max((journal.reached(s.now - (s.round_trip or 0.0)), *asked))
+        s.spoken_at = journal.reached(s.now - scene.margin())
+    s.answering = s.flowing = True
+    s.returning = s.interrupted = False
+
+
+def note_interruption(scene: Scene, _event: object) -> None:
+    """The application hears of it from the server; it need not hear it again from us."""
+    s = scene.situation
+    if not s.withhold:
+        s.interrupted = s.turn_open
+        s.flowing = False
+
+
+def end_turn(scene: Scene, _event: object) -> None:
+    """The turn is over, and what it answered is settled."""
+    s = scene.situation
+    s.heard_since_up = True
+    if s.withhold:
+        s.withhold -= 1
+    else:
+        _settle(scene)
+    s.ended_at = s.now
+    s.turn_covered = False
+    scene.disarm("answer")
+    _await_answer(scene)
+    if s.state == "DRAINING":
+        scene.arm("late_handle", scene.policy.late_handle)
+
+
+def _settle(scene: Scene) -> None:
+    s = scene.situation
+    about = s.asked_at if s.answering else min((scene.journal.last_written, *s.owed[:1]))
+    settled = tuple(position for position in s.owed if position <= about)
+    s.owed = s.owed[len(settled) :]
+    if settled:
+        # The first is answered for certain. Those behind it were answered with it, or are still on their way.
+        s.proven_position = settled[0]
+        _remember(scene, settled[-1:])
+    elif s.answering:
+        # With an index it is known to the frame what a handle covers, so what the answer is about is, too.
+        _remember(scene, (s.asked_at if s.index is not None else s.spoken_at,))
+    s.answering = s.flowing = s.interrupted = s.returning = False
+
+
+def _remember(scene: Scene, positions: tuple[int, ...]) -> None:
+    s = scene.situation
+    new = tuple(position for position in positions if position and position not in s.answered)
+    s.answered = (*s.answered, *new)[-_REMEMBERED:]
+
+
+def _await_answer(scene: Scene) -> None:
+    """Have the answer watched that is owed here, unless one is watched already or tools run."""
+    s, timeout = scene.situation, scene.policy.answer_timeout
+    due = s.owed or s.returning or s.withhold
+    if due and not s.pending and s.link == "up" and timeout is not None and s.at("answer") is None:
+        scene.arm("answer", timeout)
+        s.flowing = False
+
+
+def note_calls(scene: Scene, event: ev.ToolCalled) -> None:
+    """The model waits for these; so no answer is overdue meanwhile."""
+    s = scene.situation
+    s.heard_since_up = s.conversation = True
+    s.pending |= event.ids
+    s.known |= event.ids
+    scene.disarm("answer")
+    _begin(scene)
+
+
+def forget_calls(scene: Scene, event: ev.ToolCallsCancelled) -> None:
+    """The model no longer waits for these."""
+    _finish_calls(scene, event.ids)
+
+
+def _finish_calls(scene: Scene, ids: frozenset[str]) -> None:
+    s = scene.situation
+    if s.pending & ids:
+        s.pending -= ids
+        _await_answer(scene)
+
+
+def note_input(scene: Scene, event: ev.InputAccepted) -> None:
+    """The application opened or ended its turn, asked, or answered a call."""
+    s = scene.situation
+    if event.opens_turn:
+        s.user_turn = True
+    if event.demands_answer:
+        s.user_turn = False
+        s.owed = (*s.owed, event.position)
+        if not s.answering:
+            _await_answer(scene)
+    if event.answers:
+        _finish_calls(scene, event.answers)
+        if s.link == "up" and not event.answers <= s.known:
+            withdraw_answers(scene)
+    limit = s.at("limit")
+    if scene.video and limit is not None:
+        due = s.fresh_at + scene.policy.session_limit_video - scene.policy.limit_warning
+        scene.arm_at("limit", min(limit, max(due, s.now)))
+
+
+def withdraw_answers(scene: Scene) -> None:
+    """Tool responses to calls that this session does not know are not sent."""
+    journal, known = scene.journal, scene.situation.known
+    scene.stage(lambda: journal.withdraw_answers(known, _without))
+
+
+def _without(frame: Frame, unknown: frozenset[str]) -> Frame | None:
+    return client_frames.without_answers(frame if isinstance(frame, str) else frame.decode("utf-8", "replace"), unknown)
+
+
+def cancel_calls(scene: Scene, ids: frozenset[str]) -> None:
+    """Tell the application that these calls were rolled back."""
+    if ids:
+        scene.order(do.CancelCalls(tuple(sorted(ids))))
+        scene.situation.pending -= ids
+
+
+def cut_turn(scene: Scene) -> None:
+    """The connection is gone: the calls and the answer that the next one cannot know are rolled back."""
+    s = scene.situation
+    kept = s.checkpoint.calls if s.checkpoint is not None else frozenset[str]()
+    # Answered calls too, if no checkpoint knows of it: their tools may have had an effect, and they may come again.
+    cancel_calls(scene, (s.pending | (scene.journal.answers() & s.known)) - kept)
+    if s.turn_open and not s.interrupted:
+        scene.order(do.Interrupt())
+        s.interrupted = True
+    if not (s.answering or s.returning):
+        s.asked_at = s.owed[0] if s.owed else 0
+    s.returning = s.turn_open
+    s.answering = s.flowing = False
+    s.withhold = 0
+
+
+def resettle(scene: Scene, again: tuple[int, ...]) -> None:
+    """A connection is up, and these positions are written again: settle the turns that were open, or over."""
+    s, journal, patient = scene.situation, scene.journal, scene.policy.answer_timeout is not None
+    asked = {position for position in s.owed if position <= s.asked_at}
+    s.owed = tuple(position for position in s.owed if position in again or position > journal.last_written)
+    coming = (*again, *(entry.position for entry in journal.waiting if entry.position))
+    # It comes back if its question is asked again, or its audio heard again; it goes on if a tool still runs for it.
+    goes_on = (s.pending | journal.answers()) & s.known
+    comes_back = asked & set(s.owed) if asked else patient and min(coming, default=math.inf) <= s.asked_at
+    if s.returning and not (goes_on or comes_back):
+        complete_turn(scene)
+    repeated = len(set(s.answered) & set(again))
+    # Where the model may choose not to answer, a repeat cannot be told from an answer.
+    s.withhold = repeated if scene.policy.withhold_repeats and patient else 0
+    _await_answer(scene)
+
+
+def complete_turn(scene: Scene) -> None:
+    """The cut turn does not come back: the application need not wait for its end."""
+    s = scene.situation
+    scene.order(do.CompleteTurn())
+    s.returning = s.interrupted = False
+    s.ended_at = s.now
+
+
+def stop_expecting(scene: Scene, _event: object) -> None:
+    """A cut turn did not come back, or a repeated answer was not repeated: stop waiting for either."""
+    s = scene.situation
+    s.withhold = 0
+    if s.returning:
+        asked = tuple(position for position in s.owed if position <= s.asked_at)
+        s.owed = s.owed[len(asked) :]
+        _remember(scene, asked)
+        complete_turn(scene)
+    _await_answer(scene)
+    if s.state == "DRAINING":
+        scene.arm("late_handle", scene.policy.late_handle)
