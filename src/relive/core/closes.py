@@ -16,6 +16,7 @@ A user's function may overrule any judgement (`relive.core.policy`).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import attrs
@@ -199,6 +200,7 @@ def judge(drop: Dropped, *, resuming: bool, compressed: bool = True, young: bool
     return cause(drop, resuming=resuming, compressed=compressed, young=young).judgement
 
 
+@lru_cache(maxsize=256)
 def cause(drop: Dropped, *, resuming: bool, compressed: bool = True, young: bool = False) -> Cause:
     """Find the row that `judge` reads its answer from."""
     handle = resuming or drop.phase == "resumed"

@@ -12,9 +12,9 @@ forgotten is counted in `counts`; nothing leaves in silence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain, dropwhile
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -43,6 +43,13 @@ class Entry:
     first_written_at: float = 0.0
     dropped: bool = False
     "Superseded while it waited: it will be skipped."
+
+    def twin(self) -> Entry:
+        """Another entry that says the same."""
+        return Entry(
+            self.position, self.frame, self.lane, self.accepted_at, self.answers,
+            self.connection, self.index, self.written_at, self.first_written_at, self.dropped,
+        )  # fmt: skip
 
 
 @attrs.define
@@ -108,6 +115,24 @@ def by_time(connection: int, instant: float, proven: int) -> Covered:
     return lambda entry: entry.connection == connection and (entry.written_at < instant or entry.position <= proven)
 
 
+_PLAIN: Final = ("_video", "connection", "index", "last_written", "position", "waiting_bytes", "written_bytes")
+"What a journal holds besides its entries and counts, and besides what never changes."
+
+
+@attrs.frozen
+class JournalMemory:
+    """A journal at one moment: opaque."""
+
+    held: tuple[Any, ...] = attrs.field(repr=False)
+    written: tuple[Entry, ...]
+    waiting: tuple[Entry, ...]
+    counts: tuple[int, ...]
+
+
+def _twins(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(entry.twin() for entry in entries)
+
+
 class Journal:
     """The write-ahead log of one session."""
 
@@ -130,6 +155,22 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"<Journal: {len(self.waiting)} waiting, {len(self.written)} written, at {self.position}>"
+
+    def remember(self) -> JournalMemory:
+        """All that it holds, for `recall`. Every entry is copied, so this is for small journals."""
+        held = tuple(getattr(self, name) for name in _PLAIN)
+        return JournalMemory(held, _twins(self.written), _twins(self.waiting), attrs.astuple(self.counts))
+
+    def recall(self, memory: JournalMemory) -> None:
+        """Be again as it was then."""
+        for name, value in zip(_PLAIN, memory.held, strict=True):
+            setattr(self, name, value)
+        self.written, self.waiting = deque(_twins(memory.written)), deque(_twins(memory.waiting))
+        self.counts = Counts(*memory.counts)
+        video = self._video
+        if video is not None:
+            entries = chain(self.written, self.waiting)
+            self._video = next((entry for entry in entries if entry.position == video.position), video)
 
     def accept(self, frame: Frame, lane: Lane, now: float, answers: frozenset[str] = _NONE) -> int:
         """Take a frame from the application; returns its position."""

@@ -6,14 +6,14 @@ orders as they were. Facts of any connection but the newest, and facts that cann
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import attrs
 
 from relive.core import effects as do, events as ev, guards, situation
 from relive.core.closes import Dropped, Judgement, judge
-from relive.core.journal import Journal
-from relive.core.machine import Engine, engine_for
+from relive.core.journal import Journal, JournalMemory
+from relive.core.machine import Runs, engine_for
 from relive.core.policy import Policy
 from relive.core.scene import Scene
 from relive.core.schema import Table, name_of
@@ -44,6 +44,10 @@ class Snapshot:
     verdict: do.Verdict | None
 
 
+Memory: TypeAlias = tuple[tuple[object, ...], JournalMemory]
+"A lifecycle's memory of one moment: opaque."
+
+
 class Lifecycle:
     """Runs the table for one session.
 
@@ -53,6 +57,7 @@ class Lifecycle:
         backend: the same, where they are valid.
         compressed: whether the session's context is compressed, so that its length has no limit.
         table: another table than ours, made with `Table.extend`.
+        engine: what runs the table; by default the one on `transitions`, shared by all sessions.
     """
 
     __slots__ = ("_engine", "scene")
@@ -65,9 +70,11 @@ class Lifecycle:
         backend: str = "",
         compressed: bool = True,
         table: Table[Any, Any, Any] = TABLE,
+        engine: Runs | None = None,
     ) -> None:
         policy = policy or Policy()
-        self._engine: Engine = engine_for(table)
+        self._engine = engine if engine is not None else engine_for(table)
+        table = self._engine.table
         self.scene = Scene(
             situation.Situation(state=table.initial),
             Journal(limit=policy.journal_limit, audio_age=policy.audio_age),
@@ -134,6 +141,16 @@ class Lifecycle:
             s.state, s.number, s.link, s.resumable, s.deadlines, len(journal.waiting), len(journal.written),
             s.pending, s.turn_open, s.verdict,
         )  # fmt: skip
+
+    def remember(self) -> Memory:
+        """All that it knows now, for `recall`."""
+        return situation.save(self.scene.situation), self.journal.remember()
+
+    def recall(self, memory: Memory) -> None:
+        """Be again as it was then; as often as one likes."""
+        saved, journal = memory
+        situation.restore(self.scene.situation, saved)
+        self.journal.recall(journal)
 
     def handle(self, event: ev.Event, now: float, wall: float, jitter: float = 1.0) -> tuple[do.Effect, ...]:
         """Take in a fact; returns what is to be done, in order.

@@ -7,7 +7,7 @@ situation costs what its fields cost, and an event a few microseconds.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import transitions
 
@@ -16,8 +16,25 @@ from relive.core.schema import Step, Table
 from relive.errors import CommandError
 
 
+class Runs(Protocol):
+    """What runs a table: `Engine` here, or its twin in `relive.core.compiled`."""
+
+    @property
+    def table(self) -> Table[Any, Any, Any]:
+        """The table that it runs."""
+        ...
+
+    def answers(self, state: str, trigger: str) -> bool:
+        """Whether the table has a row for this fact in this state."""
+        ...
+
+    def step(self, scene: Scene, trigger: str, event: object) -> None:
+        """Take one step: find the row, set the state, run its actions."""
+        ...
+
+
 class Engine:
-    """A table, ready to run."""
+    """A table, ready to run on `transitions`."""
 
     def __init__(self, table: Table[Any, Any, Any]) -> None:
         self.table = table

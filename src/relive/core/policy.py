@@ -148,9 +148,7 @@ class Policy:
     "Hand frames on that the SDK will raise on, instead of withholding and reporting them."
     transparent: bool | None = attrs.field(default=None, validator=attrs.validators.optional(_flag))
     "Ask for message indices; None asks wherever the backend accepts it (H: Vertex only)."
-    classify: Classify | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_function)
-    )
+    classify: Classify | None = attrs.field(default=None, validator=attrs.validators.optional(_function))
     "Has the last word on what an end of a connection means: gets the drop and our judgement, returns its own."
 
 
