@@ -1,7 +1,7 @@
 """Gemini Live sessions that outlive their connections.
 
-Use `connect` in place of ``client.aio.live.connect``. Importing relive imports neither the SDK nor any extra: what needs
-them is looked up on first access.
+Use `connect` in place of ``client.aio.live.connect``. Importing relive imports next to nothing, neither the SDK nor any
+extra nor an event loop: every name is looked up when it is first asked for.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from relive.core.checkpoint import Checkpoint
-from relive.core.closes import Dropped
-from relive.core.effects import Failure, Transition, Verdict
-from relive.core.policy import Policy
-from relive.core.table import State
-from relive.errors import (
-    CommandError,
-    ReceiverBusy,
-    ReliveError,
-    SendBufferFull,
-    SessionClosed,
-    SessionFailed,
-    SettingError,
-    TableError,
-    UsageError,
-)
-from relive.ports import Clock, HandleStore, Notice, Observer, Said, Transport
-from relive.runtime import DialLimiter, Stats
-from relive.stores.memory import MemoryStore
-
 if TYPE_CHECKING:
+    from relive.core.checkpoint import Checkpoint
+    from relive.core.closes import Dropped
+    from relive.core.effects import Failure, Transition, Verdict
+    from relive.core.policy import Policy
+    from relive.core.table import State
+    from relive.errors import (
+        CommandError,
+        ReceiverBusy,
+        ReliveError,
+        SendBufferFull,
+        SessionClosed,
+        SessionFailed,
+        SettingError,
+        TableError,
+        UsageError,
+    )
+    from relive.ports import Clock, HandleStore, Notice, Observer, Said, Transport
+    from relive.runtime.limiter import DialLimiter
+    from relive.runtime.stats import Stats
     from relive.session import Seed, Session, connect
+    from relive.stores.memory import MemoryStore
 
 __version__ = "0.1.0"
 
@@ -67,11 +67,29 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # to a type checker the names above are all there is
+    _HOMES = {
+        "relive.core.checkpoint": ("Checkpoint",),
+        "relive.core.closes": ("Dropped",),
+        "relive.core.effects": ("Failure", "Transition", "Verdict"),
+        "relive.core.policy": ("Policy",),
+        "relive.core.table": ("State",),
+        "relive.errors": (
+            "CommandError", "ReceiverBusy", "ReliveError", "SendBufferFull", "SessionClosed", "SessionFailed",
+            "SettingError", "TableError", "UsageError",
+        ),
+        "relive.ports": ("Clock", "HandleStore", "Notice", "Observer", "Said", "Transport"),
+        "relive.runtime.limiter": ("DialLimiter",),
+        "relive.runtime.stats": ("Stats",),
+        "relive.session": ("Seed", "Session", "connect"),
+        "relive.stores.memory": ("MemoryStore",),
+    }  # fmt: skip
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
     def __getattr__(name: str) -> object:
-        if name not in {"Seed", "Session", "connect"}:
+        home = _HOME_OF.get(name)
+        if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module("relive.session"), name)
+        value = getattr(import_module(home), name)
         globals()[name] = value
         return value
 

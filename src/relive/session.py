@@ -13,7 +13,7 @@ from google.genai.live import AsyncSession
 from websockets.frames import Close
 
 from relive.core.effects import Failure, Transition, Verdict
-from relive.core.policy import Policy
+from relive.core.policy import DEFAULT, Policy
 from relive.core.table import State
 from relive.errors import SessionClosed, SessionFailed, SettingError
 from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Transport
@@ -225,7 +225,7 @@ async def connect(
         )
     if not model:
         raise SettingError("model", model, "the name of a model")
-    policy = policy if policy is not None else Policy()
+    policy = policy if policy is not None else DEFAULT
     first, factory = await resolve(client)
     genai = GenaiTransport(first, model=model, config=config, policy=policy, factory=factory)
     opener = transport if transport is not None else genai

@@ -43,6 +43,9 @@ AUDIO: Final = ClientReading("audio")
 VIDEO: Final = ClientReading("video")
 
 _AUDIO_HEAD: Final = '{"realtime_input": {"audio": {"data": "'  # as the SDK writes it, some fifty times a second
+_AUDIO_START: Final = len(_AUDIO_HEAD)
+_AUDIO_TAILS: Final = set[str]()  # what has followed such audio: remembered for speed only, and not more than a few
+_FEW: Final = 8
 _LONGEST_HEAD: Final = 200
 _LONGEST_TAIL: Final = 200
 _MIME = r'\s*"mime_?[tT]ype"\s*:\s*"(?P<mime>[\w/.+;=, -]*)"'
@@ -70,6 +73,10 @@ _MEDIA: Final[dict[Lane, ClientReading]] = {"reliable": RELIABLE, "audio": AUDIO
 def read_client(frame: str | bytes) -> ClientReading:
     """Read one client frame. Never raises; frames that say nothing but their lane share one reading per lane."""
     text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+    if text.startswith(_AUDIO_HEAD):
+        end = text.find('"', _AUDIO_START)
+        if text[end:] in _AUDIO_TAILS and text[end - 1] != "\\":
+            return AUDIO
     head = _AUDIO_HEAD if text.startswith(_AUDIO_HEAD) else text[: _payload(text)]
     if head:
         end = text.find('"', len(head))
@@ -77,6 +84,8 @@ def read_client(frame: str | bytes) -> ClientReading:
         if 0 < len(text) - end < _LONGEST_TAIL and text[end - 1] != "\\":
             media = _media(head, text[end:])
             if media is not None:
+                if head is _AUDIO_HEAD and len(_AUDIO_TAILS) < _FEW:
+                    _AUDIO_TAILS.add(text[end:])
                 return media
     return _read(_parse(text))
 

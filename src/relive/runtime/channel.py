@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from relive.core import client_frames
 from relive.core import events as ev
+from relive.core.client_frames import AUDIO, ClientReading, read_client, said
 from relive.core.journal import Frame
 from relive.errors import SendBufferFull
 from relive.ports import ConnectionGone
@@ -13,15 +13,15 @@ from relive.runtime.runtime import Runtime
 class Channel:
     """A websocket that does not die. Frames only: text or bytes in, bytes (or text) out."""
 
-    __slots__ = ("_lifecycle", "_now", "_runtime")
+    __slots__ = ("_inbox", "_journal", "_runtime")
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lifecycle = runtime.lifecycle
-        self._now = runtime.clock.now
+        self._journal = runtime.lifecycle.journal
+        self._inbox = runtime.inbox
 
     def __repr__(self) -> str:
-        return f"<Channel: {self._lifecycle!r}>"
+        return f"<Channel: {self._runtime.lifecycle!r}>"
 
     async def send(self, frame: Frame) -> None:
         """Accept a frame. It is in the journal when this returns, and does not fail because a connection is replaced.
@@ -33,33 +33,39 @@ class Channel:
         """
         if not isinstance(frame, (str, bytes)):
             raise TypeError(f"a frame is str or bytes, not {type(frame).__name__}")
-        runtime, lifecycle = self._runtime, self._lifecycle
-        journal = lifecycle.journal
+        runtime = self._runtime
         if runtime.ended is not None:
             raise runtime.send_error()
-        if journal.waiting_bytes and journal.waiting_bytes + len(frame) > runtime.policy.send_limit:
+        if self._journal.waiting_bytes:
             await self._wait_for_room(len(frame))
-        reading = client_frames.read_client(frame)
-        position = journal.accept(frame, reading.lane, self._now(), reading.answers)
-        if not reading.plain:
-            self._note(frame, reading, position)
-        elif reading.lane == "video":
-            lifecycle.scene.video = True
+        reading = read_client(frame)
         link = runtime.link
-        if link is not None and (direct := link.write_directly()) is not None:
+        if reading is AUDIO and link is not None and link.write_through(frame):
+            direct = frame
+        else:
+            self._accept(frame, reading)
+            link = runtime.link
+            direct = link.write_directly() if link is not None else None
+        if link is not None and direct is not None:
             try:
                 await link.connection.send(direct)
             except ConnectionGone as exc:
                 link.broke(exc.drop)
 
-    def _note(self, frame: Frame, reading: client_frames.ClientReading, position: int) -> None:
+    def _accept(self, frame: Frame, reading: ClientReading) -> None:
         runtime = self._runtime
-        if isinstance(frame, str):
-            runtime.said("user", client_frames.said(frame))
-        runtime.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
+        position = self._journal.accept(frame, reading.lane, runtime.clock.now(), reading.answers)
+        scene = runtime.lifecycle.scene
+        first_video = reading.lane == "video" and not scene.video
+        if first_video:
+            scene.video = True  # the session's limit is nearer now: the machine has to be told, once
+        if first_video or not reading.plain:
+            if isinstance(frame, str):
+                runtime.said("user", said(frame))
+            runtime.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
 
     async def _wait_for_room(self, size: int) -> None:
-        runtime, journal = self._runtime, self._lifecycle.journal
+        runtime, journal = self._runtime, self._journal
         limit = runtime.policy.send_limit
         while journal.waiting_bytes and journal.waiting_bytes + size > limit:
             try:
@@ -76,7 +82,10 @@ class Channel:
             ReceiverBusy: another task is receiving.
             SessionClosed, SessionFailed: the session has ended (in the shape of the runtime's `receive_error`).
         """
-        frame = await self._runtime.inbox.get()
+        inbox = self._inbox
+        frame = inbox.take()
+        if frame is None:
+            frame = await inbox.get()
         return frame.decode() if decode else frame
 
     async def close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - the SDK's websocket has it so

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from relive.errors import ReceiverBusy
@@ -16,66 +15,89 @@ class Inbox:
         limit: bytes above which `full` says that reading should pause.
     """
 
-    __slots__ = ("_end", "_frames", "_limit", "_receiver", "_room", "size")
+    # Two lists make a queue: new frames are appended to one, and taken off the end of the other, which is the first one
+    # turned round. Two that are empty weigh a sixth of an empty deque.
+    __slots__ = ("_end", "_limit", "_new", "_receiver", "_room", "_turned", "_waiting", "size")
 
     def __init__(self, limit: int) -> None:
-        self._frames: deque[bytes] = deque()
+        self._new: list[bytes] = []
+        self._turned: list[bytes] = []
         self._limit = limit
         self._receiver: asyncio.Future[None] | None = None
+        self._waiting = False  # the receiver has not been woken yet
         self._room: asyncio.Future[None] | None = None
         self._end: Callable[[], BaseException] | None = None
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._new) + len(self._turned)
 
     @property
     def full(self) -> bool:
         """Whether more is kept than should be."""
         return self.size > self._limit
 
-    def put(self, frame: bytes) -> None:
-        """Hand a frame on."""
-        self._frames.append(frame)
-        self.size += len(frame)
-        receiver = self._receiver
-        if receiver is not None and not receiver.done():
-            receiver.set_result(None)
+    def put(self, frame: bytes) -> bool:
+        """Hand a frame on. Returns whether more is kept now than should be."""
+        self._new.append(frame)
+        self.size = size = self.size + len(frame)
+        if self._waiting:
+            self._wake()
+        return size > self._limit
 
     def end(self, error: Callable[[], BaseException]) -> None:
         """No frame will follow: once these are received, every receiver gets an error of its own."""
         self._end = error
-        for waiter in (self._receiver, self._room):
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+        self._wake()
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
-    async def get(self) -> bytes:
-        """The next frame.
+    def _wake(self) -> None:
+        self._waiting = False
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def take(self) -> bytes | None:
+        """The next frame if it is here: in a stream that is saturated it nearly always is.
 
         Raises:
             ReceiverBusy: another task is receiving.
         """
         if self._receiver is not None:
             raise ReceiverBusy
-        frames = self._frames
-        if not frames:
-            await self._arrival()
-        frame = frames.popleft()
+        if not self._turned:
+            if not self._new:
+                return None
+            self._new.reverse()
+            self._new, self._turned = self._turned, self._new
+        frame = self._turned.pop()
         self.size -= len(frame)
         room = self._room
-        if room is not None and not room.done() and self.size <= self._limit:
+        if room is not None and self.size <= self._limit and not room.done():
             room.set_result(None)
+        return frame
+
+    async def get(self) -> bytes:
+        """The next frame; waits for it.
+
+        Raises:
+            ReceiverBusy: another task is receiving.
+        """
+        while (frame := self.take()) is None:
+            await self._arrival()
         return frame
 
     async def _arrival(self) -> None:
         if self._end is not None:
             raise self._end()
         self._receiver = asyncio.get_running_loop().create_future()
+        self._waiting = True
         try:
             await self._receiver
         finally:
             self._receiver = None
-        if not self._frames:
+            self._waiting = False
+        if not self._new:
             assert self._end is not None  # noqa: S101 - nothing else wakes a receiver
             raise self._end()
 

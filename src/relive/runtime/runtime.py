@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias, assert_never
 
@@ -18,9 +17,10 @@ from relive.core import events as ev
 from relive.core import wire
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
-from relive.core.policy import Policy
+from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table
 from relive.core.table import TABLE
+from relive.core.wire import PLAIN
 from relive.errors import SessionClosed, SessionFailed
 from relive.ports import Clock, ConnectionGone, HandleStore, Notice, Observer, Said, SeedHook, Transport
 from relive.runtime.inbox import Inbox
@@ -33,6 +33,7 @@ from relive.runtime.watch import Watch
 log = logging.getLogger("relive")
 
 End: TypeAlias = SessionClosed | SessionFailed
+_CLOCK = LoopClock()  # it has nothing of a session's
 _TRANSCRIPT = 200  # utterances kept for the application's hook
 _FLUSH = 1.0  # seconds that closing waits for what is unwritten (P13)
 _REST = 0.5  # seconds that closing waits for the store, and for cancelled tasks
@@ -55,6 +56,12 @@ class Runtime:
         send_error: makes what senders get at the end, from our own error.
     """
 
+    # Slots, lists where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is to be light.
+    __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_flushed", "_keeper", "_keeping", "_limiter",
+                 "_observing", "_receive_error", "_rooms", "_seed", "_send_error", "_shutting", "_situation", "_tasks",
+                 "_telling", "_timer", "_timer_at", "_transcript", "_wire", "clock", "counts", "ended", "inbox",
+                 "lifecycle", "link", "policy", "session_id", "setup_complete", "transport", "watch")  # fmt: skip
+
     def __init__(
         self,
         transport: Transport,
@@ -70,9 +77,9 @@ class Runtime:
         receive_error: Callable[[End], Exception] = lambda error: error,
         send_error: Callable[[End], Exception] = lambda error: error,
     ) -> None:
-        self.policy = policy or Policy()
+        self.policy = policy or DEFAULT
         self.transport = transport
-        self.clock: Clock = clock or LoopClock()
+        self.clock: Clock = clock or _CLOCK
         self.lifecycle = Lifecycle(
             self.policy,
             model=transport.model,
@@ -80,6 +87,7 @@ class Runtime:
             compressed=transport.compressed,
             table=table,
         )
+        self._situation = self.lifecycle.scene.situation
         self.counts = Counts()
         self.inbox = Inbox(self.policy.output_limit)
         self.watch = Watch(observers)
@@ -92,21 +100,22 @@ class Runtime:
         if store is not None and key is not None:
             self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=self.notice)
         self._seed = seed
-        self._transcript: deque[Said] = deque(maxlen=_TRANSCRIPT)
+        self._transcript: list[Said] = []
         self._limiter = limiter
         self._receive_error = receive_error
         self._send_error = send_error
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self._dialling: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._observing: asyncio.Task[None] | None = None
         self._shutting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
-        self._facts: deque[ev.Event] = deque()
+        self._facts: list[ev.Event] = []
         self._telling = False
         self._flushed: asyncio.Future[None] | None = None
-        self._rooms: deque[asyncio.Future[None]] = deque()
+        self._rooms: list[asyncio.Future[None]] = []
         self._culprit: Exception | None = None
 
     def __repr__(self) -> str:
@@ -121,7 +130,8 @@ class Runtime:
         """
         if self._keeper is not None:
             self._keeping = self._spawn(self._keeper.run(), "keeper")
-        self._spawn(self.watch.dispatch(), "observers")
+        if self.watch.observed:
+            self._observing = self._spawn(self.watch.dispatch(), "observers")
         final = self.lifecycle.table.final
         up = self.watch.next(lambda step: step.dest == "ACTIVE" or step.dest in final)
         try:
@@ -163,7 +173,7 @@ class Runtime:
         clock, lifecycle = self.clock, self.lifecycle
         try:
             while self._facts:
-                fact = self._facts.popleft()
+                fact = self._facts.pop(0)
                 for order in lifecycle.handle(fact, clock.now(), clock.wall(), clock.jitter()):
                     self._perform(order)
         finally:
@@ -179,31 +189,34 @@ class Runtime:
         """Keep an utterance for the application's hook."""
         if text and self._seed is not None:
             self._transcript.append(Said(role, text))
+            del self._transcript[:-_TRANSCRIPT]
 
-    def arrived(self, number: int, frame: bytes) -> None:
-        """A frame from the server: deliver it, and tell what it says."""
+    def arrived(self, number: int, frame: bytes) -> bool:
+        """A frame from the server: deliver it, and tell what it says. Returns whether reading must pause."""
         link = self.link
         if link is None or link.number != number:
-            return
-        counts, lifecycle = self.counts, self.lifecycle
-        counts.received += 1
-        reading = self._wire.read(frame, number)
-        withholding = lifecycle.withholding
-        if reading is wire.PLAIN:
-            if withholding:
-                counts.withheld_repeats += 1
+            return False
+        self.counts.received += 1
+        reading, situation = self._wire.read(frame, number), self._situation
+        if reading is not PLAIN:
+            self._heard(frame, reading)
+        elif situation.flowing:
+            return self.inbox.put(frame)  # by far the most frequent case
+        else:
+            if situation.withhold:
+                self._withhold_repeat()
             else:
-                counts.delivered += 1
                 self.inbox.put(frame)
-            if not lifecycle.answering:
-                self.tell(ev.OutputStarted(number))
-            return
+            self.tell(ev.OutputStarted(number))
+        return self.inbox.full
+
+    def _heard(self, frame: bytes, reading: wire.Reading) -> None:
         for role, text in reading.text:
             self.said(role, text)
-        self._deliver(frame, reading, withholding=withholding)
+        self._deliver(frame, reading, withholding=self._situation.withhold > 0)
         for event in reading.events:
             if isinstance(event, ev.GoAwayReceived):
-                counts.go_aways += 1
+                self.counts.go_aways += 1
             self.tell(event)
 
     def _deliver(self, frame: bytes, reading: wire.Reading, *, withholding: bool) -> None:
@@ -216,12 +229,15 @@ class Runtime:
             if self.policy.deliver_malformed and not reading.events:
                 frame_out = frame
         if frame_out is None:
-            return
-        if withholding and not reading.calls and b'"serverContent"' in frame_out:
-            counts.withheld_repeats += 1
-            return
-        counts.delivered += 1
-        self.inbox.put(frame_out)
+            counts.kept_back += 1
+        elif withholding and not reading.calls and b'"serverContent"' in frame_out:
+            self._withhold_repeat()
+        else:
+            self.inbox.put(frame_out)
+
+    def _withhold_repeat(self) -> None:
+        self.counts.kept_back += 1
+        self.counts.withheld_repeats += 1
 
     def written(self) -> None:
         """A waiting frame has gone out: there is room for others."""
@@ -229,7 +245,7 @@ class Runtime:
         if not journal.waiting and self._flushed is not None and not self._flushed.done():
             self._flushed.set_result(None)
         while self._rooms and journal.waiting_bytes < self.policy.send_limit:
-            room = self._rooms.popleft()
+            room = self._rooms.pop(0)
             if not room.done():
                 room.set_result(None)
                 break
@@ -254,11 +270,6 @@ class Runtime:
         self.counts.reader_stalls += 1
         self.notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses")
         await self.inbox.room()
-
-    @property
-    def full(self) -> bool:
-        """Whether reading must pause."""
-        return self.inbox.full
 
     def _synthetic(self, frame: bytes) -> None:
         self.counts.synthetic += 1
@@ -337,6 +348,7 @@ class Runtime:
         if self._dialling is not asyncio.current_task() or self.lifecycle.final:
             connection.abort()
             return
+        self._dialling = None
         self.session_id = connection.session_id
         self.setup_complete = connection.setup_complete
         self.link = Link(order.number, connection, self.lifecycle.journal, self, self._spawn)
@@ -425,6 +437,8 @@ class Runtime:
             self._keeper.end()
             await asyncio.wait([self._keeping], timeout=_REST)
         self.watch.end()
+        if self._observing is not None:
+            await asyncio.wait([self._observing], timeout=_REST)  # what happened last is told, too
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -435,7 +449,7 @@ class Runtime:
 
     async def _flush(self, link: Link) -> None:
         self._flushed = asyncio.get_running_loop().create_future()
-        link.write_directly()
+        link.wake()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH):
                 while self.lifecycle.journal.waiting and link.writing:
@@ -444,12 +458,12 @@ class Runtime:
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=f"relive {name}")
-        self._tasks.add(task)
+        self._tasks.append(task)
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.remove(task)
         if task.cancelled() or (exc := task.exception()) is None:
             return
         # Nothing of ours may raise. If it does, whoever waits is told, rather than left to hang.

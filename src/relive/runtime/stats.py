@@ -74,7 +74,8 @@ class Counts:
     not_restored: int = 0
     go_aways: int = 0
     received: int = 0
-    delivered: int = 0
+    kept_back: int = 0
+    "Frames received that the application does not see, whatever the reason."
     withheld_repeats: int = 0
     withheld_malformed: int = 0
     synthetic: int = 0
@@ -108,7 +109,7 @@ class Counts:
             trimmed_answers=counts.trimmed_answers,
             forgotten=counts.forgotten,
             frames_received=self.received,
-            frames_delivered=self.delivered,
+            frames_delivered=self.received - self.kept_back,
             frames_withheld_repeats=self.withheld_repeats,
             frames_withheld_malformed=self.withheld_malformed,
             frames_synthetic=self.synthetic,

@@ -19,14 +19,21 @@ BOUND = 1000
 class Watch:
     """Passes transitions and notices on to whoever looks. Nobody who looks can slow or break the session."""
 
+    __slots__ = ("_ended", "_followers", "_observers", "_queue", "_waiters", "_wake", "overflows")
+
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self.overflows = 0
         self._observers = tuple(observers)
-        self._queue: deque[Transition | Notice] = deque()
+        self._queue: list[Transition | Notice] = []
         self._wake: asyncio.Future[None] | None = None
-        self._followers: set[_Follower] = set()
+        self._followers: list[_Follower] = []
         self._waiters: list[tuple[Callable[[Transition], bool], asyncio.Future[Transition | None]]] = []
         self._ended = False
+
+    @property
+    def observed(self) -> bool:
+        """Whether there are observers, for whom `dispatch` is to run."""
+        return bool(self._observers)
 
     def tell(self, news: Transition | Notice) -> None:
         """Pass something on, without waiting for anybody."""
@@ -36,6 +43,7 @@ class Watch:
             for wanted, waiter in self._waiters:
                 if not waiter.done() and wanted(news):
                     waiter.set_result(news)
+            self._waiters = [entry for entry in self._waiters if not entry[1].done()]
         if not self._observers:
             return
         if len(self._queue) >= BOUND:
@@ -73,18 +81,18 @@ class Watch:
         if self._ended:
             return
         follower = _Follower()
-        self._followers.add(follower)
+        self._followers.append(follower)
         try:
             while (news := await follower.get()) is not None:
                 yield news
         finally:
-            self._followers.discard(follower)
+            self._followers.remove(follower)
 
     async def dispatch(self) -> None:
         """Runs as a task: hands the queue to the observers."""
         while True:
             while self._queue:
-                self._hand_out(self._queue.popleft())
+                self._hand_out(self._queue.pop(0))
                 await asyncio.sleep(0)
             if self._ended:
                 return

@@ -32,6 +32,9 @@ ClientFactory: TypeAlias = Callable[[], Awaitable[Client]]
 Config: TypeAlias = types.LiveConnectConfigOrDict | None
 
 _OPEN: Final = websockets.State.OPEN  # looked up once: the library imports its names anew at each access
+# Shared by all sessions: every connection is opened with a copy of the configuration.
+_EMPTY: Final = types.LiveConnectConfig()
+_COMPRESSED: Final = types.ContextWindowCompressionConfig(sliding_window=types.SlidingWindow())
 KNOWN_KEYS: Final = frozenset(field.alias or name for name, field in types.LiveServerMessage.model_fields.items())
 "Top-level keys of server frames, as the installed SDK knows them."
 
@@ -71,7 +74,7 @@ def read_config(config: Config) -> types.LiveConnectConfig:
         SettingError: the SDK does not accept it.
     """
     if config is None:
-        return types.LiveConnectConfig()
+        return _EMPTY
     if isinstance(config, types.LiveConnectConfig):
         return config.model_copy()
     try:
@@ -94,6 +97,8 @@ class GenaiTransport:
         policy: the numbers.
     """
 
+    __slots__ = ("_config", "_factory", "_fresh_client", "_leaving", "_policy", "client", "known_keys", "model")
+
     def __init__(
         self, client: Client, *, model: str, config: Config = None, policy: Policy, factory: ClientFactory | None = None
     ) -> None:
@@ -104,7 +109,7 @@ class GenaiTransport:
         self._fresh_client = True
         self._policy = policy
         self._config = read_config(config)
-        self._leaving: set[asyncio.Future[Any]] = set()
+        self._leaving: list[asyncio.Future[Any]] = []
 
     def __repr__(self) -> str:
         return f"<GenaiTransport: {self.model} on {self.backend}>"
@@ -134,9 +139,7 @@ class GenaiTransport:
             "session_resumption": types.SessionResumptionConfig(handle=opening.handle, transparent=self._transparent())
         }
         if self._config.context_window_compression is None and self._policy.compress:
-            ours["context_window_compression"] = types.ContextWindowCompressionConfig(
-                sliding_window=types.SlidingWindow()
-            )
+            ours["context_window_compression"] = _COMPRESSED
         # Initial history belongs to a session's beginning: the caller's to the first, ours to one that is seeded.
         if opening.handle is not None or (opening.number > 1 and not opening.seeded):
             ours["history_config"] = None
@@ -208,8 +211,8 @@ class GenaiTransport:
             await manager.__aexit__(None, None, None)  # it came up in the very moment that it was given up
 
     def _track(self, task: asyncio.Future[Any]) -> None:
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._leaving.append(task)
+        task.add_done_callback(self._leaving.remove)
 
     async def aclose(self) -> None:
         """Wait until connections that were left are gone."""
@@ -220,8 +223,7 @@ class GenaiTransport:
 class _Websocket:
     """The SDK's websocket as a connection."""
 
-    __slots__ = ("_buffered", "_left", "_loop", "_manager", "_now", "_recv", "_send", "_track", "_ws",
-                 "last_sign_of_life", "session_id", "setup_complete")  # fmt: skip
+    __slots__ = ("_left", "_loop", "_manager", "_track", "_ws", "last_sign_of_life", "session_id", "setup_complete")  # fmt: skip
 
     def __init__(self, session: AsyncSession, manager: Any, track: Callable[[asyncio.Future[Any]], None]) -> None:
         self._ws: Any = session._ws  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -229,39 +231,36 @@ class _Websocket:
         self._track = track
         self._left = False
         self._loop = asyncio.get_running_loop()
-        self._now = self._loop.time
-        self._recv: Callable[[bool], Awaitable[bytes]] = self._ws.recv
-        self._send: Callable[[Frame], Awaitable[None]] = self._ws.send
-        self._buffered: Callable[[], int] = self._ws.transport.get_write_buffer_size
         self.session_id = session.session_id
         self.setup_complete = session.setup_complete
-        self.last_sign_of_life = self._now()
+        self.last_sign_of_life = self._loop.time()
 
     @property
     def writable(self) -> bool:
-        return self._ws.state is _OPEN and self._buffered() == 0
+        # The library pauses when the network takes no more; asking the transport for its buffers costs ten times as much.
+        return not self._ws.paused and self._ws.state is _OPEN
 
     async def send(self, frame: Frame) -> None:
         try:
-            await self._send(frame)
+            await self._ws.send(frame)
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
 
     async def recv(self) -> bytes:
         try:
-            frame = await self._recv(False)  # as bytes, whatever they were sent as
+            frame: bytes = await self._ws.recv(False)  # as bytes, whatever they were sent as
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
-        self.last_sign_of_life = self._now()
+        self.last_sign_of_life = self._loop.time()
         return frame
 
     async def ping(self) -> float:
-        began = self._now()
+        began = self._loop.time()
         try:
             await (await self._ws.ping())
         except (websockets.ConnectionClosed, OSError) as exc:
             raise ConnectionGone(_dropped(exc)) from exc
-        self.last_sign_of_life = self._now()
+        self.last_sign_of_life = self._loop.time()
         return self.last_sign_of_life - began
 
     async def close(self) -> None:
