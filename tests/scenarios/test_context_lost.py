@@ -88,7 +88,7 @@ async def test_a_hook_that_raises_or_takes_too_long_is_gone_on_without() -> None
         await asyncio.Event().wait()
         return []
 
-    for hook, notice in ((broken, "seed_error"), (endless, "seed_timeout")):
+    for hook, notice in ((broken, "seed_error"), (endless, "seed_unused")):
         async with world(policy=QUICK, seed=hook) as w:
             await lose_the_handle(w)
             assert str(w.session.verdict) == "not_restored(rejected)"

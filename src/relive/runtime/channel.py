@@ -5,7 +5,6 @@ from __future__ import annotations
 from relive.core import events as ev
 from relive.core.client_frames import AUDIO, ClientReading, read_client, said
 from relive.core.journal import Frame
-from relive.errors import SendBufferFull
 from relive.ports import ConnectionGone
 from relive.runtime.runtime import Runtime
 
@@ -18,7 +17,7 @@ class Channel:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._journal = runtime.lifecycle.journal
-        self._inbox = runtime.inbox
+        self._inbox = runtime.delivery.inbox
 
     def __repr__(self) -> str:
         return f"<Channel: {self._runtime.lifecycle!r}>"
@@ -31,13 +30,15 @@ class Channel:
             SendBufferFull: too much waits to be written, and for too long; the frame was not accepted.
             SessionClosed, SessionFailed: the session has ended (in the shape of the runtime's `send_error`).
         """
-        if not isinstance(frame, (str, bytes)):
+        if not isinstance(frame, (str, bytes)):  # pyright: ignore[reportUnnecessaryIsInstance] - callers have no types
             raise TypeError(f"a frame is str or bytes, not {type(frame).__name__}")
         runtime = self._runtime
         if runtime.ended is not None:
             raise runtime.send_error()
-        if self._journal.waiting_bytes:
-            await self._wait_for_room(len(frame))
+        while runtime.outgoing.lacks(len(frame)):
+            await runtime.outgoing.wait()
+            if runtime.ended is not None:
+                raise runtime.send_error()
         reading = read_client(frame)
         link = runtime.link
         if reading is AUDIO and link is not None and link.write_through(frame):
@@ -61,21 +62,10 @@ class Channel:
             scene.video = True  # the session's limit is nearer now: the machine has to be told, once
         if first_video or not reading.plain:
             if isinstance(frame, str):
-                runtime.said("user", said(frame))
+                runtime.delivery.said("user", said(frame))
             runtime.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
 
-    async def _wait_for_room(self, size: int) -> None:
-        runtime, journal = self._runtime, self._journal
-        limit = runtime.policy.send_limit
-        while journal.waiting_bytes and journal.waiting_bytes + size > limit:
-            try:
-                await runtime.sendable()
-            except TimeoutError:
-                raise SendBufferFull(journal.waiting_bytes, limit) from None
-            if runtime.ended is not None:
-                raise runtime.send_error()
-
-    async def recv(self, decode: bool | None = None) -> Frame:  # noqa: FBT001 - the SDK's websocket has it so
+    async def recv(self, decode: bool | None = None) -> Frame:
         """The next frame of the application's: bytes, or text if `decode` says so.
 
         Raises:

@@ -42,8 +42,8 @@ class Listener(Protocol):
 class Link:
     """The tasks around one connection."""
 
-    __slots__ = ("_closed", "_journal", "_listener", "_loop", "_may_write", "_pinged", "_pinging", "_reader", "_spawn", "_writer",
-                 "connection", "number")  # fmt: skip
+    __slots__ = ("_closed", "_journal", "_listener", "_loop", "_may_write", "_pinged", "_pinging", "_reader", "_spawn",
+                 "_writer", "connection", "number")  # fmt: skip
 
     def __init__(self, number: int, connection: Connection, journal: Journal, listener: Listener, spawn: Spawn) -> None:
         self.number = number

@@ -8,35 +8,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, assert_never
 
 from relive.clock import LoopClock
-from relive.core import effects as do
-from relive.core import events as ev
-from relive.core import wire
+from relive.core import effects as do, events as ev, wire
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table
 from relive.core.table import TABLE
-from relive.core.wire import PLAIN
-from relive.errors import SessionClosed, SessionFailed
-from relive.ports import Clock, ConnectionGone, HandleStore, Notice, Observer, Said, SeedHook, Transport
-from relive.runtime.inbox import Inbox
+from relive.errors import CommandError, SessionClosed, SessionFailed
+from relive.ports import Clock, ConnectionGone, HandleStore, Notice, Observer, SeedHook, Transport
+from relive.runtime.asking import Asking
+from relive.runtime.delivery import Delivery
 from relive.runtime.keeper import Keeper
 from relive.runtime.limiter import DialLimiter, shared_limiter
 from relive.runtime.link import Link
-from relive.runtime.stats import Counts, Stats
+from relive.runtime.room import Room
+from relive.runtime.stats import Stats
+from relive.runtime.tasks import Tasks
 from relive.runtime.watch import Watch
 
 log = logging.getLogger("relive")
 
 End: TypeAlias = SessionClosed | SessionFailed
 _CLOCK = LoopClock()  # it has nothing of a session's
-_TRANSCRIPT = 200  # utterances kept for the application's hook
 _FLUSH = 1.0  # seconds that closing waits for what is unwritten (P13)
-_REST = 0.5  # seconds that closing waits for the store, and for cancelled tasks
+_REST = 0.25  # seconds that closing waits for the store, for observers, for cancelled tasks
 
 
 class Runtime:
@@ -56,11 +55,11 @@ class Runtime:
         send_error: makes what senders get at the end, from our own error.
     """
 
-    # Slots, lists where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is to be light.
+    # Slots, a list where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is light.
     __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_flushed", "_keeper", "_keeping", "_limiter",
-                 "_observing", "_receive_error", "_rooms", "_seed", "_send_error", "_shutting", "_situation", "_tasks",
-                 "_telling", "_timer", "_timer_at", "_transcript", "_wire", "clock", "counts", "ended", "inbox",
-                 "lifecycle", "link", "policy", "session_id", "setup_complete", "transport", "watch")  # fmt: skip
+                 "_observing", "_receive_error", "_send_error", "_shutting", "_tasks", "_telling", "_timer",
+                 "_timer_at", "arrived", "clock", "delivery", "ended", "lifecycle", "link", "outgoing", "policy",
+                 "room", "session_id", "setup_complete", "transport", "watch")  # fmt: skip
 
     def __init__(
         self,
@@ -87,26 +86,31 @@ class Runtime:
             compressed=transport.compressed,
             table=table,
         )
-        self._situation = self.lifecycle.scene.situation
-        self.counts = Counts()
-        self.inbox = Inbox(self.policy.output_limit)
         self.watch = Watch(observers)
+        self.delivery = Delivery(
+            self.lifecycle,
+            self.policy,
+            transport.known_keys,
+            tell=self.tell,
+            notice=self.notice,
+            remember=seed is not None,
+        )
+        self.arrived = self.delivery.arrived
+        self.room = self.delivery.room
+        self.outgoing = Room(self.lifecycle.journal, limit=self.policy.send_limit, timeout=self.policy.send_timeout)
         self.link: Link | None = None
         self.session_id: str | None = None
         self.setup_complete: object | None = None
         self.ended: End | None = None
-        self._wire = wire.reader(transport.known_keys, deliver_go_away=self.policy.deliver_go_away)
         self._keeper: Keeper | None = None
         if store is not None and key is not None:
             self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=self.notice)
-        self._seed = seed
-        self._transcript: list[Said] = []
         self._limiter = limiter
         self._receive_error = receive_error
         self._send_error = send_error
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks(self._broke)
+        self._asking = Asking(seed, self._tasks, tell=self.tell, notice=self.notice)
         self._dialling: asyncio.Task[None] | None = None
-        self._asking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._observing: asyncio.Task[None] | None = None
         self._shutting: asyncio.Task[None] | None = None
@@ -115,7 +119,6 @@ class Runtime:
         self._facts: list[ev.Event] = []
         self._telling = False
         self._flushed: asyncio.Future[None] | None = None
-        self._rooms: list[asyncio.Future[None]] = []
         self._culprit: Exception | None = None
 
     def __repr__(self) -> str:
@@ -128,10 +131,12 @@ class Runtime:
             SessionFailed: it could not be opened (in the shape of `receive_error`).
             CommandError: it was started before.
         """
+        if self.lifecycle.state != self.lifecycle.table.initial or self._timer is not None:
+            raise CommandError("open it again", self.lifecycle.state)
         if self._keeper is not None:
-            self._keeping = self._spawn(self._keeper.run(), "keeper")
+            self._keeping = self._tasks.spawn(self._keeper.run(), "keeper")
         if self.watch.observed:
-            self._observing = self._spawn(self.watch.dispatch(), "observers")
+            self._observing = self._tasks.spawn(self.watch.dispatch(), "observers")
         final = self.lifecycle.table.final
         up = self.watch.next(lambda step: step.dest == "ACTIVE" or step.dest in final)
         try:
@@ -162,7 +167,7 @@ class Runtime:
     def stats(self) -> Stats:
         """What was counted so far."""
         store_errors = self._keeper.errors if self._keeper is not None else 0
-        return self.counts.stats(self.lifecycle.journal, self.watch.overflows, store_errors)
+        return self.delivery.counts.stats(self.lifecycle.journal, self.watch.overflows, store_errors)
 
     def tell(self, event: ev.Event) -> None:
         """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn."""
@@ -185,118 +190,34 @@ class Runtime:
         log.info("%s: %s", what, detail)
         self.watch.tell(Notice(what, detail, self.clock.now(), self.lifecycle.connection))
 
-    def said(self, role: str, text: str) -> None:
-        """Keep an utterance for the application's hook."""
-        if text and self._seed is not None:
-            self._transcript.append(Said(role, text))
-            del self._transcript[:-_TRANSCRIPT]
-
-    def arrived(self, number: int, frame: bytes) -> bool:
-        """A frame from the server: deliver it, and tell what it says. Returns whether reading must pause."""
-        link = self.link
-        if link is None or link.number != number:
-            return False
-        self.counts.received += 1
-        reading, situation = self._wire.read(frame, number), self._situation
-        if reading is not PLAIN:
-            self._heard(frame, reading)
-        elif situation.flowing:
-            return self.inbox.put(frame)  # by far the most frequent case
-        else:
-            if situation.withhold:
-                self._withhold_repeat()
-            else:
-                self.inbox.put(frame)
-            self.tell(ev.OutputStarted(number))
-        return self.inbox.full
-
-    def _heard(self, frame: bytes, reading: wire.Reading) -> None:
-        for role, text in reading.text:
-            self.said(role, text)
-        self._deliver(frame, reading, withholding=self._situation.withhold > 0)
-        for event in reading.events:
-            if isinstance(event, ev.GoAwayReceived):
-                self.counts.go_aways += 1
-            self.tell(event)
-
-    def _deliver(self, frame: bytes, reading: wire.Reading, *, withholding: bool) -> None:
-        counts = self.counts
-        if reading.problem:
-            self.notice("malformed_frame", reading.problem)
-        frame_out = reading.deliver
-        if frame_out is None and reading.problem:
-            counts.withheld_malformed += 1
-            if self.policy.deliver_malformed and not reading.events:
-                frame_out = frame
-        if frame_out is None:
-            counts.kept_back += 1
-        elif withholding and not reading.calls and b'"serverContent"' in frame_out:
-            self._withhold_repeat()
-        else:
-            self.inbox.put(frame_out)
-
-    def _withhold_repeat(self) -> None:
-        self.counts.kept_back += 1
-        self.counts.withheld_repeats += 1
-
     def written(self) -> None:
-        """A waiting frame has gone out: there is room for others."""
-        journal = self.lifecycle.journal
-        if not journal.waiting and self._flushed is not None and not self._flushed.done():
+        """A waiting frame has gone out."""
+        self.outgoing.written()
+        if not self.lifecycle.journal.waiting and self._flushed is not None and not self._flushed.done():
             self._flushed.set_result(None)
-        while self._rooms and journal.waiting_bytes < self.policy.send_limit:
-            room = self._rooms.pop(0)
-            if not room.done():
-                room.set_result(None)
-                break
-
-    async def sendable(self) -> None:
-        """Wait for room among the unwritten frames.
-
-        Raises:
-            TimeoutError: there was none in the policy's time.
-        """
-        room = asyncio.get_running_loop().create_future()
-        self._rooms.append(room)
-        try:
-            async with asyncio.timeout(self.policy.send_timeout):
-                await room
-        finally:
-            if room in self._rooms:
-                self._rooms.remove(room)
-
-    async def room(self) -> None:
-        """Wait until a receiver has made room; say so, because the connection is not read meanwhile."""
-        self.counts.reader_stalls += 1
-        self.notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses")
-        await self.inbox.room()
-
-    def _synthetic(self, frame: bytes) -> None:
-        self.counts.synthetic += 1
-        self.inbox.put(frame)
 
     def _perform(self, order: do.Effect) -> None:
         match order:
             case do.Report(transition):
                 self._report(transition)
             case do.Open():
-                self.counts.openings += 1
-                self._dialling = self._spawn(self._dial(order), f"dial {order.number}")
+                self.delivery.counts.openings += 1
+                self._dialling = self._tasks.spawn(self._dial(order), f"dial {order.number}")
             case do.Write(number):
                 if self.link is not None and self.link.number == number:
                     self.link.start_writing()
             case do.HangUp(number):
                 if self.link is not None and self.link.number == number:
-                    self._spawn(self._hang_up(self.link), f"hang-up {number}")
+                    self._tasks.spawn(self._hang_up(self.link), f"hang-up {number}")
             case do.Abandon(number):
                 self._abandon(number)
             case do.Probe(number):
                 if self.link is not None and self.link.number == number:
                     self.link.probe(self.policy.probe_after)
             case do.Prepare():
-                self._spawn(self._prepare(), "prepare")
+                self._tasks.spawn(self._prepare(), "prepare")
             case do.Load():
-                self._spawn(self._load(), "load")
+                self._tasks.spawn(self._load(), "load")
             case do.Save(checkpoint):
                 if self._keeper is not None:
                     self._keeper.save(checkpoint)
@@ -305,17 +226,15 @@ class Runtime:
                 if self._keeper is not None:
                     self._keeper.condemn(handle)
             case do.AskSeed(reason):
-                self._ask(reason)
+                self._asking.ask(reason, self.delivery.transcript)
             case do.CancelSeed():
-                if self._asking is not None:
-                    self._asking.cancel()
-                self.notice("seed_timeout", "the hook did not answer in time; going on without it")
+                self._asking.stop()
             case do.CancelCalls(ids):
-                self._synthetic(wire.tool_call_cancellation(ids))
+                self.delivery.synthetic(wire.tool_call_cancellation(ids))
             case do.Interrupt():
-                self._synthetic(wire.interrupted())
+                self.delivery.synthetic(wire.interrupted())
             case do.CompleteTurn():
-                self._synthetic(wire.turn_complete())
+                self.delivery.synthetic(wire.turn_complete())
             case do.Warn(what, detail):
                 self.notice(what, detail)
             case do.Fail(failure):
@@ -328,7 +247,7 @@ class Runtime:
     def _report(self, step: do.Transition) -> None:
         log.info("%s → %s on %s (connection %d)", step.source, step.dest, step.event, step.connection)
         if step.dest == "ACTIVE" and step.verdict is not None:
-            self.counts.came_up(step.verdict)
+            self.delivery.counts.came_up(step.verdict)
         self.watch.tell(step)
 
     async def _dial(self, order: do.Open) -> None:
@@ -351,7 +270,7 @@ class Runtime:
         self._dialling = None
         self.session_id = connection.session_id
         self.setup_complete = connection.setup_complete
-        self.link = Link(order.number, connection, self.lifecycle.journal, self, self._spawn)
+        self.link = Link(order.number, connection, self.lifecycle.journal, self, self._tasks.spawn)
         self.tell(ev.ConnectionOpened(order.number))
 
     async def _hang_up(self, link: Link) -> None:
@@ -373,21 +292,6 @@ class Runtime:
     async def _load(self) -> None:
         assert self._keeper is not None  # noqa: S101 - asked for only with a store
         self.tell(await self._keeper.load(self.transport))
-
-    def _ask(self, reason: str) -> None:
-        if self._seed is None:
-            self.tell(ev.SeedAnswered())
-        else:
-            self._asking = self._spawn(self._answer(self._seed, reason), "seed hook")
-
-    async def _answer(self, hook: SeedHook, reason: str) -> None:
-        try:
-            frames = await hook(reason, tuple(self._transcript))
-        except Exception as exc:
-            log.exception("the seed hook raised; going on without a seed")
-            self.notice("seed_error", type(exc).__name__)
-            frames = ()
-        self.tell(ev.SeedRefused() if frames is None else ev.SeedAnswered(tuple(frames)))
 
     def _set_timer(self) -> None:
         due = self.lifecycle.deadline
@@ -417,37 +321,33 @@ class Runtime:
     def _shut(self, *, flush: bool) -> None:
         if self.ended is None:
             self.ended = SessionClosed()
-        self.inbox.end(self.receive_error)
-        for room in self._rooms:
-            if not room.done():
-                room.set_result(None)
+        self.delivery.inbox.end(self.receive_error)
+        self.outgoing.end()
         if self._timer is not None:
             self._timer.cancel()
         self._shutting = asyncio.get_running_loop().create_task(self._release(flush=flush), name="relive close")
 
     async def _release(self, *, flush: bool) -> None:
-        """Leave nothing behind, in bounded time, whatever hangs."""
+        """Leave nothing behind, in less than two seconds, whatever hangs."""
+        if self._keeper is not None:
+            self._keeper.end()
         link = self.link
         if link is not None:
-            if flush:
-                await self._flush(link)
+            if flush and not await self._flush(link):
+                link.release()  # who takes no frames takes no farewell either
             await link.close(self.policy.close_grace)
             self.link = None
-        if self._keeper is not None and self._keeping is not None:
-            self._keeper.end()
-            await asyncio.wait([self._keeping], timeout=_REST)
         self.watch.end()
-        if self._observing is not None:
-            await asyncio.wait([self._observing], timeout=_REST)  # what happened last is told, too
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_REST)
+        last = [task for task in (self._keeping, self._observing) if task is not None]
+        if last:
+            await asyncio.wait(last, timeout=_REST)  # what happened last is saved and told, too
+        await self._tasks.end(_REST)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REST):
                 await self.transport.aclose()
 
-    async def _flush(self, link: Link) -> None:
+    async def _flush(self, link: Link) -> bool:
+        """Write what waits; returns whether all of it went out in time."""
         self._flushed = asyncio.get_running_loop().create_future()
         link.wake()
         with contextlib.suppress(TimeoutError):
@@ -455,20 +355,10 @@ class Runtime:
                 while self.lifecycle.journal.waiting and link.writing:
                     await self._flushed
                     self._flushed = asyncio.get_running_loop().create_future()
+        return not self.lifecycle.journal.waiting
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work, name=f"relive {name}")
-        self._tasks.append(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.remove(task)
-        if task.cancelled() or (exc := task.exception()) is None:
-            return
-        # Nothing of ours may raise. If it does, whoever waits is told, rather than left to hang.
-        log.error("%s raised", task.get_name(), exc_info=exc)
-        if not self.lifecycle.final and isinstance(exc, Exception):
+    def _broke(self, exc: Exception) -> None:
+        if not self.lifecycle.final:
             self._culprit = exc
             drop = Dropped(None, f"internal error: {type(exc).__name__}", origin="local")
             self.tell(ev.OpenFailed(self.lifecycle.connection, drop))

@@ -1,0 +1,120 @@
+"""From the network to the application: what a frame says is told to the core, and the frame delivered or kept back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from relive.core import events as ev, wire
+from relive.core.lifecycle import Lifecycle
+from relive.core.policy import Policy
+from relive.core.wire import PLAIN
+from relive.ports import Said
+from relive.runtime.inbox import Inbox
+from relive.runtime.stats import Counts
+
+_TRANSCRIPT = 200
+"Utterances kept for the application's hook."
+
+
+class Delivery:
+    """Every well-formed frame once and in order, less what the application must not see; and frames of our own.
+
+    Args:
+        lifecycle: says what is to be withheld.
+        policy: the numbers.
+        known_keys: top-level keys of server frames that the application's SDK understands.
+        tell: where facts go.
+        notice: where anomalies go.
+        remember: whether to keep a transcript.
+    """
+
+    __slots__ = ("_notice", "_policy", "_remember", "_situation", "_tell", "_transcript", "_wire", "counts", "inbox")
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        policy: Policy,
+        known_keys: frozenset[str],
+        *,
+        tell: Callable[[ev.Event], None],
+        notice: Callable[[str, str], None],
+        remember: bool,
+    ) -> None:
+        self.inbox = Inbox(policy.output_limit)
+        self.counts = Counts()
+        self._situation = lifecycle.scene.situation
+        self._policy = policy
+        self._wire = wire.reader(known_keys, deliver_go_away=policy.deliver_go_away)
+        self._tell = tell
+        self._notice = notice
+        self._remember = remember
+        self._transcript: list[Said] = []
+
+    @property
+    def transcript(self) -> tuple[Said, ...]:
+        """What was said so far, the newest part of it."""
+        return tuple(self._transcript)
+
+    def said(self, role: str, text: str) -> None:
+        """Keep an utterance."""
+        if text and self._remember:
+            self._transcript.append(Said(role, text))
+            del self._transcript[:-_TRANSCRIPT]
+
+    def arrived(self, number: int, frame: bytes) -> bool:
+        """A frame from the server. Returns whether reading must pause before the next."""
+        situation = self._situation
+        if number != situation.number:
+            return False
+        self.counts.received += 1
+        reading = self._wire.read(frame, number)
+        if reading is not PLAIN:
+            self._heard(frame, reading)
+        elif situation.flowing:
+            return self.inbox.put(frame)  # by far the most frequent case
+        else:
+            if situation.withhold:
+                self._withhold_repeat()
+            else:
+                self.inbox.put(frame)
+            self._tell(ev.OutputStarted(number))
+        return self.inbox.full
+
+    def synthetic(self, frame: bytes) -> None:
+        """A frame of our own, in the name of the server."""
+        self.counts.synthetic += 1
+        self.inbox.put(frame)
+
+    async def room(self) -> None:
+        """Wait until a receiver has made room; say so, because the connection is not read meanwhile."""
+        self.counts.reader_stalls += 1
+        self._notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses")
+        await self.inbox.room()
+
+    def _heard(self, frame: bytes, reading: wire.Reading) -> None:
+        for role, text in reading.text:
+            self.said(role, text)
+        self._deliver(frame, reading, withholding=self._situation.withhold > 0)
+        for event in reading.events:
+            if isinstance(event, ev.GoAwayReceived):
+                self.counts.go_aways += 1
+            self._tell(event)
+
+    def _deliver(self, frame: bytes, reading: wire.Reading, *, withholding: bool) -> None:
+        counts, out = self.counts, reading.deliver
+        if reading.problem:
+            self._notice("malformed_frame", reading.problem)
+            if out is None:
+                counts.withheld_malformed += 1
+                if self._policy.deliver_malformed and not reading.events:
+                    out = frame
+        if out is None:
+            counts.kept_back += 1
+        elif withholding and not reading.calls and b'"serverContent"' in out:
+            self._withhold_repeat()
+        else:
+            self.inbox.put(out)
+
+    def _withhold_repeat(self) -> None:
+        self.counts.kept_back += 1
+        self.counts.withheld_repeats += 1
