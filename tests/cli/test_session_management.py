@@ -1,7 +1,7 @@
 """What the Live API's page on session management shows, written for the SDK and run over relive.
 
 The programs are as a reader of that page would write them: resume with the newest handle, look at GoAway, look at the
-end of a generation. Nothing is changed but the environment, and `relive.connect(client, …)` stands in place of the SDK's.
+end of a generation. Nothing is changed but the environment, and `relive.connect(client, …)` stands where the SDK's did.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ class GenaiTransport:
 class _Websocket:
     """The SDK's websocket as a connection."""
 
-    __slots__ = ("_left", "_loop", "_manager", "_track", "_ws", "last_sign_of_life", "session_id", "setup_complete")  # fmt: skip
+    __slots__ = ("_left", "_loop", "_manager", "_track", "_ws", "last_sign_of_life", "session_id", "setup_complete")
 
     def __init__(self, session: AsyncSession, manager: Any, track: Callable[[asyncio.Future[Any]], None]) -> None:
         self._ws: Any = session._ws  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -237,8 +237,8 @@ class _Websocket:
 
     @property
     def writable(self) -> bool:
-        # The library pauses when the network takes no more; asking the transport for its buffers costs ten times as much.
-        return not self._ws.paused and self._ws.state is _OPEN
+        # The library pauses when the network takes no more; asking the transport for its buffers costs ten times that.
+        return not self._ws.paused and self._ws.protocol.state is _OPEN
 
     async def send(self, frame: Frame) -> None:
         try:
