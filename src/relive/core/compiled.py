@@ -51,7 +51,7 @@ class Compiled:
         choices = self._choices.get((situation.state, trigger))
         if choices is None:
             raise CommandError(trigger, situation.state)
-        for guard, dest, actions in choices:
+        for guard, dest, actions in choices:  # pragma: no branch - the last has no guard, or there would be no table
             if guard is None or guard(scene, event):
                 if dest is not None:
                     situation.state = dest
