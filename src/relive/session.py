@@ -13,8 +13,10 @@ from google.genai.live import AsyncSession
 from websockets.frames import Close
 
 from relive.core.effects import Failure, Transition, Verdict
+from relive.core.events import Extra
 from relive.core.policy import DEFAULT, Policy
-from relive.core.table import State
+from relive.core.schema import Table
+from relive.core.table import TABLE, State
 from relive.errors import SessionClosed, SessionFailed, SettingError
 from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Transport
 from relive.runtime import Channel, DialLimiter, Runtime, Stats
@@ -77,6 +79,14 @@ class Session(AsyncSession):
     def changes(self) -> AsyncIterator[Transition]:
         """Every transition from now on, to the end of the session. One that lags far behind misses some, counted."""
         return self._runtime.watch.follow()
+
+    def tell(self, fact: Extra) -> None:
+        """Tell the machine a fact of one's own table; for whoever passed one to `connect`.
+
+        Raises:
+            CommandError: that table has no row for it in this state.
+        """
+        self._runtime.tell(fact)
 
     async def wait_for(self, state: State) -> None:
         """Return once the session is in this state.
@@ -195,6 +205,7 @@ async def connect(
     limiter: DialLimiter | None = None,
     clock: Clock | None = None,
     transport: Transport | None = None,
+    table: Table[Any, Any, Any] = TABLE,
 ) -> AsyncGenerator[Session]:
     """Open a Live session that outlives its connections; use it in place of ``client.aio.live.connect``.
 
@@ -211,6 +222,7 @@ async def connect(
         limiter: keeps sessions from dialling all at once; by default one for the process.
         clock: time and chance, for simulation.
         transport: opens connections in place of the SDK, for simulation.
+        table: another table than ours, made from it with ``TABLE.extend``.
 
     Yields:
         The session, once it is up.
@@ -238,6 +250,7 @@ async def connect(
         observers=observers,
         clock=clock,
         limiter=limiter,
+        table=table,
         receive_error=_receive_error,
         send_error=_send_error,
     )

@@ -204,6 +204,11 @@ class SafePointReached:
     connection: int
 
 
+@attrs.frozen
+class Extra:
+    """The base of facts that are not ours: those of an embedder's own table (`Table.extend`)."""
+
+
 Command: TypeAlias = ConnectRequested | CloseRequested
 ConnectionFact: TypeAlias = (
     CheckpointReceived
@@ -232,4 +237,5 @@ Event: TypeAlias = (
     | CheckpointLoaded
     | CheckpointNotLoaded
     | DeadlineReached
+    | Extra
 )
