@@ -172,7 +172,7 @@ class TestConnections:
         async with hosted() as host:
             connection = await transport(client_of(host)).open(FRESH)
             assert connection.session_id is not None
-            assert connection.writable
+            assert connection.writable  # `paused` and `protocol.state` of the library's connection are where they were
             await connection.send('{"realtime_input": {"text": "hello"}}')
             assert b"turn " in await connection.recv()
             assert await connection.ping() >= 0.0

@@ -27,6 +27,7 @@ from relive.core.journal import Frame
 from relive.core.policy import Policy
 from relive.errors import SettingError
 from relive.ports import Connection, ConnectionGone, Opening, Transport
+from relive.transports.discretion import keep_secrets
 
 ClientFactory: TypeAlias = Callable[[], Awaitable[Client]]
 Config: TypeAlias = types.LiveConnectConfigOrDict | None
@@ -102,6 +103,7 @@ class GenaiTransport:
     def __init__(
         self, client: Client, *, model: str, config: Config = None, policy: Policy, factory: ClientFactory | None = None
     ) -> None:
+        keep_secrets()
         self.model = model
         self.known_keys = KNOWN_KEYS
         self.client = client

@@ -166,7 +166,10 @@ class MemoryTransport:
         resumption: dict[str, Any] = {"transparent": True} if self._transparent else {}
         if opening.handle is not None:
             resumption["handle"] = opening.handle
-        return json.dumps({"setup": {**self._config, "model": self.model, "sessionResumption": resumption}})
+        setup: dict[str, Any] = {**self._config, "model": self.model, "sessionResumption": resumption}
+        if opening.seeded:
+            setup["historyConfig"] = {"initialHistoryInClientContent": True}  # a seed is history: it wants no answer
+        return json.dumps({"setup": setup})
 
     async def open(self, opening: Opening) -> Connection:
         """Dial, send the setup, and wait for the answer."""

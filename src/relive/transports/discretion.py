@@ -1,0 +1,47 @@
+"""Keeps handles and keys out of the websocket library's debug log.
+
+With its logger at DEBUG that library prints the headers of the upgrade, where the key is, and the beginning and the
+end of every frame, where the handle may be. Of Live connections, and of these alone, the log keeps the names of such
+headers and the sizes of the frames.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+_SECRET_HEADERS: Final = frozenset({"authorization", "x-goog-api-key", "cookie", "set-cookie"})
+_LIVE: Final = "BidiGenerateContent"
+
+
+class Discretion(logging.Filter):
+    """Changes records that would tell a secret; lets every record pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take the secrets out of a record of a Live connection."""
+        args = record.args
+        if record.levelno > logging.DEBUG or not isinstance(args, tuple) or not args or not _is_live(record):
+            return True
+        first: Any = args[0]
+        if len(args) == 2 and str(first).lower() in _SECRET_HEADERS:
+            record.args = (first, "…")
+        elif hasattr(first, "opcode") and hasattr(first, "data"):
+            record.args = (f"{first.opcode.name} ({len(first.data)} bytes)",)
+        elif isinstance(first, str) and "?" in first:
+            record.args = (first.partition("?")[0] + "?…", *args[1:])  # the address may carry a key
+        return True
+
+
+def _is_live(record: logging.LogRecord) -> bool:
+    try:
+        return _LIVE in str(record.__dict__["websocket"].protocol.uri.path)
+    except (KeyError, AttributeError, ReferenceError):  # not of a connection, or of one that is gone
+        return False
+
+
+_FILTER: Final = Discretion()
+
+
+def keep_secrets() -> None:
+    """Have the library's own logger filtered, once. A logger that a client was given of its own is not reached."""
+    logging.getLogger("websockets.client").addFilter(_FILTER)

@@ -1,0 +1,60 @@
+"""P5: with every logger at DEBUG, neither a key nor a handle is in any record."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from google import genai
+from google.genai import types
+
+import relive
+from relive.testing import FakeLiveServer, TlsHost
+from relive.transports.discretion import Discretion
+
+KEY = "canary-key-4711"
+
+
+async def test_a_session_through_a_reset_and_a_dead_handle_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets.client").setLevel(logging.DEBUG)
+    # The server's side is somebody else's log.
+    logging.getLogger("websockets.server").setLevel(logging.WARNING)
+    handles: set[str] = set()
+    async with TlsHost(FakeLiveServer()) as host:
+        options: Any = host.http_options()
+        client = genai.Client(vertexai=True, api_key=KEY, http_options=options)
+        async with relive.connect(client, model="m", policy=relive.Policy(stable_after=0.0)) as session:
+            for deed in (lambda: host.kill(host.newest), lambda: host.server.expire_handles(host.now)):
+                await session.send_client_content(turns=types.Content(role="user", parts=[types.Part(text="hello")]))
+                async for message in session.receive():
+                    if message.server_content and message.server_content.turn_complete:
+                        break
+                update = await session._receive()
+                assert update.session_resumption_update is not None
+                handles.add(str(update.session_resumption_update.new_handle))
+                deed()
+                if host.server.live:
+                    host.kill(host.newest)
+                await session.wait_for("RESUMING")
+                await session.wait_for("ACTIVE")
+            assert str(session.verdict) == "not_restored(rejected)"
+    logging.getLogger("websockets.client").setLevel(logging.NOTSET)
+    logging.getLogger("websockets.server").setLevel(logging.NOTSET)
+    text = caplog.text
+    assert "x-goog-api-key: …" in text.lower()
+    assert "TEXT (" in text
+    assert "BINARY (" in text
+    assert len(handles) == 2
+    assert [secret for secret in (KEY, *handles) if secret in text] == []
+    pieces = {handle[start : start + 12] for handle in handles for start in range(8, len(handle) - 12)}
+    assert [piece for piece in pieces if piece in text] == []
+    await asyncio.sleep(0)
+
+
+def test_other_connections_are_left_alone() -> None:
+    record = logging.LogRecord("websockets.client", logging.DEBUG, "", 0, "> %s: %s", ("Authorization", "x"), None)
+    assert Discretion().filter(record)
+    assert record.getMessage() == "> Authorization: x"
