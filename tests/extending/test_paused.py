@@ -46,8 +46,7 @@ def limit_hold(scene: Scene, event: HoldRequested) -> None:
 
 
 at = ev.DeadlineReached
-OURS: Final = ("InputAccepted", "CloseRequested", "HoldEnded", "ConnectionClosed", "DeadlineReached(hold)")
-HEARD: Final = tuple(name for name in TABLE.facts["HANDLE_EXPIRED"] if name not in ("SeedAnswered", "SeedRefused"))
+OURS: Final = ("HoldEnded", "DeadlineReached(hold)")
 ROWS: Final = (
     Row("ACTIVE", HoldRequested, STAY, "hold_is_over", ()),
     Row("ACTIVE", HoldRequested, PAUSED, "", ("hang_up", "limit_hold")),
@@ -62,13 +61,14 @@ ROWS: Final = (
     Row(
         PAUSED,
         (ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.Interrupted, ev.TurnEnded, ev.ToolCalled,
-         ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed, ev.CheckpointLoaded, ev.CheckpointNotLoaded),
+         ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed, ev.CheckpointLoaded, ev.CheckpointNotLoaded,
+         ev.SeedAnswered, ev.SeedRefused),
         STAY,
     ),
 )  # fmt: skip
 FACTS: Final = {
     "ACTIVE": ("HoldRequested",),
-    PAUSED: tuple(name for name in (*HEARD, *OURS) if name != "DeadlineReached(seed)"),
+    PAUSED: tuple(name for name in (*TABLE.facts["HANDLE_EXPIRED"], *OURS) if name != "DeadlineReached(seed)"),
 }
 OPTIONS: Final[dict[str, Any]] = {
     "states": (PAUSED,),

@@ -96,6 +96,39 @@ def _demo(
         raise typer.Exit(1)
 
 
+@app.command("explore")
+def _explore(
+    *,
+    table: Annotated[
+        str | None,
+        typer.Option(help="Another table, as package.module:NAME; made with TABLE.extend.", show_default="ours"),
+    ] = None,
+    facts: Annotated[
+        str | None,
+        typer.Option(help="A function, as package.module:NAME, that yields the moves of that table's own facts."),
+    ] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Show a shortest path to each edge.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Walk every situation that a table can get into, and look for traps and for what cannot be reached.
+
+    Exits with 1 if a state cannot be reached, or a situation cannot be left for a final state.
+    """
+    from relive.cli import explore
+
+    try:
+        more = explore.load(facts) if facts is not None else None
+        findings = explore.explore(explore.load_table(table), more)
+    except (explore.CannotExplore, relive.TableError) as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    if as_json:
+        typer.echo(json.dumps(findings.as_json(), indent=2))
+    else:
+        explore.show(Console(), findings, paths=paths)
+    if not findings.sound:
+        raise typer.Exit(1)
+
+
 @app.command("serve")
 def _serve(
     *,
