@@ -131,7 +131,13 @@ def condemned(scene: Scene, event: ev.CheckpointReceived) -> bool:
 def nothing_owed(scene: Scene, _event: object) -> bool:
     """Did we wait for a repeat, or for a turn to come back, and not for an answer whose absence means anything?"""
     s = scene.situation
-    return not s.owed or (s.returning and s.judgement != "handle_doubted")
+    return not s.owed or (s.returning and not mute(scene))
+
+
+def mute(scene: Scene) -> bool:
+    """Has a resumed connection said nothing yet that proves its session alive?"""
+    s = scene.situation
+    return s.from_handle and not s.heard_since_up
 
 
 def at_safe_point(scene: Scene) -> bool:

@@ -16,12 +16,13 @@ from relive.core.journal import Journal, JournalMemory
 from relive.core.machine import Runs, engine_for
 from relive.core.policy import Policy
 from relive.core.scene import Scene
-from relive.core.schema import Table, name_of
+from relive.core.schema import Table, deadline_name, name_of
 from relive.core.table import TABLE
 from relive.errors import CommandError
 
 JUDGEMENTS: Final = get_args(Judgement)
 _OPENING: Final = (ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed)
+_ENDING: Final = (ev.OpenFailed, ev.ConnectionDropped, ev.ConnectionClosed, ev.DeadlineReached)
 _HEARD: Final = (
     ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.TurnEnded, ev.Interrupted,
     ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
@@ -149,7 +150,7 @@ class Lifecycle:
     def recall(self, memory: Memory) -> None:
         """Be again as it was then; as often as one likes."""
         saved, journal = memory
-        situation.restore(self.scene.situation, saved)
+        self.scene.situation = situation.restored(saved)
         self.journal.recall(journal)
 
     def handle(self, event: ev.Event, now: float, wall: float, jitter: float = 1.0) -> tuple[do.Effect, ...]:
@@ -205,6 +206,8 @@ class Lifecycle:
 
     def _judge(self, event: ev.Event) -> None:
         """Decide what an end means before the guards look at it."""
+        if not isinstance(event, _ENDING):
+            return
         scene = self.scene
         s, compressed = scene.situation, scene.compressed
         match event:
@@ -220,9 +223,8 @@ class Lifecycle:
                 judgement = "retry"
             case ev.DeadlineReached("silence"):
                 drop, judgement = Dropped(reason="no sign of life", origin="network"), "retry"
-            case ev.DeadlineReached("answer") if s.owed:
-                mute = s.from_handle and not s.heard_since_up
-                drop, judgement = Dropped(reason="no answer"), "handle_doubted" if mute else "retry"
+            case ev.DeadlineReached("answer") if not guards.nothing_owed(scene, event):
+                drop, judgement = Dropped(reason="no answer"), "handle_doubted" if guards.mute(scene) else "retry"
             case ev.DeadlineReached("answer") | ev.ConnectionClosed() | ev.DeadlineReached("drain"):
                 s.drop, s.judgement = None, "retry"
                 return
@@ -250,7 +252,8 @@ class Lifecycle:
         self._engine.step(scene, trigger, event)
         if s.state != source:
             # A deadline that the new state has no row for has no meaning there.
-            named = ((pair, name_of(ev.DeadlineReached(pair[0]))) for pair in s.deadlines)
-            s.deadlines = tuple(pair for pair, name in named if self._engine.answers(s.state, name))
+            if s.deadlines:
+                answers, state = self._engine.answers, s.state
+                s.deadlines = tuple([pair for pair in s.deadlines if answers(state, deadline_name(pair[0]))])
             step = do.Transition(source, s.state, trigger, s.now, s.number, s.verdict)
             scene.order(do.Report(step))

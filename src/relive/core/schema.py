@@ -32,8 +32,13 @@ def _frozen(mapping: Mapping[Any, V]) -> Mapping[str, V]:
 def name_of(fact: object) -> str:
     """The name of a fact, or of a kind of fact: ``GoAwayReceived``, ``DeadlineReached(drain)``."""
     if isinstance(fact, ev.DeadlineReached):
-        return f"DeadlineReached({fact.name})"
+        return deadline_name(fact.name)
     return fact.__name__ if isinstance(fact, type) else type(fact).__name__
+
+
+def deadline_name(deadline: str) -> str:
+    """The name of the fact that this deadline was reached."""
+    return f"DeadlineReached({deadline})"
 
 
 @attrs.frozen

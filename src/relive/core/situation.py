@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -163,6 +163,11 @@ save = operator.attrgetter(*FIELDS)
 
 
 def restore(situation: Situation, saved: tuple[object, ...]) -> None:
-    """Put a situation back to what `save` returned."""
+    """Put a situation back to what `save` returned; whoever holds it sees it change."""
     for name, value in zip(FIELDS, saved, strict=True):
         setattr(situation, name, value)
+
+
+def restored(saved: tuple[Any, ...]) -> Situation:
+    """Another situation, as `save` found this one."""
+    return Situation(*saved)

@@ -64,7 +64,6 @@ BEGUN: Final = (*AWAKE, *FINAL)
 ASSURED: Final = (IDLE, *OPENING, *LIVE, WAITING, *FINAL)
 
 at = ev.DeadlineReached
-LEFT: Final = (ev.SafePointReached, at("drain"))
 LOST: Final = (ev.ConnectionDropped, at("silence"), at("answer"))
 REFUSED: Final = (ev.OpenFailed, at("opening"))
 UNASKED: Final = (ev.CheckpointLoaded, ev.CheckpointNotLoaded)
@@ -124,9 +123,10 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
     Row(DRAINING,       ev.GoAwayReceived,     STAY,           "",                  ("arm_drain",)),
     Row(DEAF,           ev.GoAwayReceived,     STAY),
     Row(DRAINING,       at("late_handle"),     STAY),
-    Row(DRAINING,       LEFT,                  RESUMING,       "has_handle",        ("hang_up",)),
-    Row(DRAINING,       LEFT,                  HANDLE_EXPIRED, "context_lost",      ("hang_up", "lose", "ask_seed")),
-    Row(DRAINING,       LEFT,                  CONNECTING,     "",                  ("hang_up",)),
+    Row(DRAINING,       ev.SafePointReached,   RESUMING,       "",                  ("hang_up",)),
+    Row(DRAINING,       at("drain"),           RESUMING,       "has_handle",        ("hang_up",)),
+    Row(DRAINING,       at("drain"),           HANDLE_EXPIRED, "context_lost",      ("hang_up", "lose", "ask_seed")),
+    Row(DRAINING,       at("drain"),           CONNECTING,     "",                  ("hang_up",)),
 
     # The connection is lost: they ended it, it fell silent, or it owes an answer for too long. What was open on it is
     # rolled back as it is abandoned.

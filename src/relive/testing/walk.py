@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -18,13 +19,14 @@ from relive.core import effects as do, events as ev, guards
 from relive.core.checkpoint import Checkpoint
 from relive.core.closes import Dropped
 from relive.core.compiled import Compiled
-from relive.core.lifecycle import Lifecycle
+from relive.core.lifecycle import Lifecycle, Memory
 from relive.core.policy import Policy
 from relive.core.schema import Table, name_of
+from relive.core.situation import Situation, restored
 from relive.core.table import TABLE
 
-Situation: TypeAlias = tuple[Any, ...]
-"What can be told of a lifecycle by its guards and by the world: hashable."
+Kind: TypeAlias = tuple[Any, ...]
+"What can be told of a lifecycle by its guards and by the world: hashable. Situations of one kind count as one."
 
 POLICY: Final = Policy(retry_attempts=2, rotate_after=500.0, handle_ttl=1000.0, retry_time=1e6)
 "Numbers that keep the walk short, and reach everything: budgets end, connections are rotated, handles grow old."
@@ -39,6 +41,7 @@ DOUBTED: Final = Dropped(1007, "Request contains an invalid argument.", "opening
 BAD_KEY: Final = Dropped(1007, "API key not valid. Please pass a valid API key.", "opening")
 QUOTA: Final = Dropped(1011, "You exceeded your current quota, please check your plan and billing details.")
 BAD_INPUT: Final = Dropped(1007, "Invalid JSON payload received. Unknown name")
+EXHAUSTED: Final = Dropped(1007, "Request contains an invalid argument.")
 
 
 @attrs.frozen
@@ -53,16 +56,26 @@ class Move:
     "How much further the wall clock goes meanwhile (a suspended machine)."
     frame: str = ""
     "A frame that the application sends with it."
+    slow: bool = False
+    "The link takes nothing meanwhile: what waits to be written goes on waiting."
+    stray: bool = False
+    "It is about a connection that is no more."
+    fact: str = attrs.field(init=False, repr=False, default=attrs.Factory(lambda m: name_of(m.event), takes_self=True))
 
 
-@attrs.frozen
-class Taken:
+class Taken(NamedTuple):
     """A move that was made: from where, to where, and what it led to."""
 
-    before: Situation
+    before: Kind
     move: Move
-    after: Situation
+    after: Kind
     orders: tuple[do.Effect, ...]
+    was: Situation
+    "All that was remembered before,"
+    now: Situation
+    "and all that is after it. Neither changes any more."
+    waiting: int
+    "Frames left unwritten when the fact had been handled."
 
     @property
     def reports(self) -> tuple[do.Transition, ...]:
@@ -73,88 +86,123 @@ class Taken:
 class Place:
     """A session at one moment: what its lifecycle remembers there, and what its clocks say."""
 
-    __slots__ = ("_memory", "lifecycle", "now", "wall")
+    __slots__ = ("_memory", "lifecycle", "now", "situation", "waiting", "wall")
 
-    def __init__(self, lifecycle: Lifecycle, now: float = 100.0, wall: float = 1000.0) -> None:
+    def __init__(
+        self, lifecycle: Lifecycle, now: float = 100.0, wall: float = 1000.0, memory: Memory | None = None
+    ) -> None:
         self.lifecycle = lifecycle
         self.now = now
         self.wall = wall
-        self._memory = lifecycle.remember()
+        self._memory = lifecycle.remember() if memory is None else memory
+        self.situation = restored(self._memory[0])
+        self.waiting = self.situation.link == "up" and bool(self._memory[1].waiting)
+
+    def with_(self, lifecycle: Lifecycle) -> Place:
+        """The same moment in the life of another session, which runs another table perhaps."""
+        return Place(lifecycle, self.now, self.wall, self._memory)
 
     def enter(self) -> Lifecycle:
         """The lifecycle, as it was here. All places of a walk share one; the last that was entered counts."""
         self.lifecycle.recall(self._memory)
         return self.lifecycle
 
-    def make(self, move: Move) -> tuple[do.Effect, ...]:
-        """Make a move from here; the lifecycle is then where the move leads."""
+    def make(self, move: Move) -> tuple[tuple[do.Effect, ...], int]:
+        """Make a move from here; the lifecycle is then where the move leads.
+
+        Returns the orders, and how many frames were left unwritten when they were given.
+        """
         lifecycle = self.enter()
+        journal = lifecycle.journal
         now, wall = self.now + move.after, self.wall + move.after + move.wall
         if move.frame:
-            lifecycle.journal.accept(move.frame, "reliable", now)
+            journal.accept(move.frame, "reliable", now)
+        elif journal.waiting and isinstance(move.event, ev.JournalFlushed):
+            _write(lifecycle, now)
         orders = lifecycle.handle(move.event, now, wall, 1.0)
+        waiting = len(journal.waiting)
         # Who performs orders writes what waits as soon as it may.
-        if lifecycle.scene.situation.link == "up":
-            while lifecycle.journal.write(now):
-                pass
-        return orders
+        if waiting and not move.slow:
+            _write(lifecycle, now)
+        return orders, waiting
 
     def there(self, move: Move) -> Place:
         """The place that a move has just led to."""
         return Place(self.lifecycle, self.now + move.after, self.wall + move.after + move.wall)
 
 
-def situation_of(lifecycle: Lifecycle) -> Situation:
+def _write(lifecycle: Lifecycle, now: float) -> None:
+    if lifecycle.scene.situation.link == "up":
+        while lifecycle.journal.write(now):
+            pass
+
+
+_WATCHED: Final = {"load": 1, "silence": 2, "answer": 4, "opening": 8, "limit": 16}
+
+
+def kind_of(lifecycle: Lifecycle) -> Kind:
     """What guards and the world can tell of a lifecycle."""
     scene = lifecycle.scene
     s = scene.situation
     if s.state in lifecycle.table.final:
         return (s.state,)
-    busy = bool(s.owed or s.answering or s.user_turn or s.withhold or scene.journal.waiting)
+    armed = 0
+    for name, _ in s.deadlines:
+        armed += _WATCHED.get(name, 0)
+    busy = bool(s.owed or s.answering or s.user_turn or s.withhold)
     return (
         s.state,
         s.link,
-        tuple(name for name, _ in s.deadlines if name in ("load", "silence", "answer", "opening")),
+        armed,
         guards.has_handle(scene, None),
         scene.has_conversation(),
         bool(s.loss),
-        scene.attempts(),
+        min(scene.attempts(), scene.policy.retry_attempts),
         s.from_handle and s.strikes,
         s.resumable and s.turn_covered,
         busy,
         bool(s.owed) and s.returning,
         bool(s.pending),
         bool(s.suspect),
+        s.doubted is None,
         s.judgement if s.state == "HANDLE_EXPIRED" else "",
+        _details(lifecycle) if not (armed or busy or s.pending) else 0,
     )
+
+
+def _details(lifecycle: Lifecycle) -> int:
+    """What else matters where nothing is going on: unwritten frames, known bad handles, a drain that ends early."""
+    s = lifecycle.scene.situation
+    if s.link not in ("up", "closing"):
+        return 0
+    drain = s.at("drain")
+    early = drain is not None and drain - s.active_at < lifecycle.scene.policy.stable_after
+    waiting = s.state == "DRAINING" and bool(lifecycle.journal.waiting)
+    return waiting + 2 * bool(s.condemned) + 4 * early
 
 
 def moves(place: Place) -> Iterator[Move]:
     """Everything that the world can do there."""
-    s = place.lifecycle.scene.situation
+    s = place.situation
     number = s.number
     if s.state == "IDLE":
-        yield from _beginnings(place)
-    yield Move("close", ev.CloseRequested())
+        yield from _STORE if s.at("load") is not None else _BEGINNINGS
+    yield from _ALWAYS
     yield from _inputs(place)
     if s.link == "opening":
-        yield Move("dial", ev.DialStarted(number))
-        yield Move("up", ev.ConnectionOpened(number))
-        for name, drop in (("refused", RESET), ("rejected", REJECTED), ("doubted", DOUBTED), ("bad key", BAD_KEY),
-                           ("quota", QUOTA)):  # fmt: skip
-            yield Move(name, ev.OpenFailed(number, drop))
+        yield from _opening(number)
     if s.link in ("up", "closing"):
         yield from _heard(number)
+        for handle in sorted(s.condemned)[:1]:
+            yield Move("condemned handle", ev.CheckpointReceived(number, handle))
     if s.link == "up":
-        for name, drop in (("reset", RESET), ("fault", FAULT), ("bad input", BAD_INPUT), ("bad key", BAD_KEY)):
-            yield Move(name, ev.ConnectionDropped(number, drop))
-        yield Move("reset when stable", ev.ConnectionDropped(number, RESET), after=STABLE)
+        yield from _ends(number)
+        if s.from_handle:
+            yield Move("fault", ev.ConnectionDropped(number, FAULT))
+        if not place.lifecycle.scene.compressed:
+            yield Move("exhausted", ev.ConnectionDropped(number, EXHAUSTED))
     if s.link == "closing":
         yield Move("closed", ev.ConnectionClosed(number))
-    if s.state == "HANDLE_EXPIRED":
-        yield Move("no seed", ev.SeedAnswered())
-        yield Move("seed", ev.SeedAnswered(("{}",)))
-        yield Move("no way", ev.SeedRefused())
     for name, when in s.deadlines:
         yield Move(f"deadline {name}", ev.DeadlineReached(name), after=max(0.0, when - place.now))
         if name == "retry":
@@ -162,50 +210,98 @@ def moves(place: Place) -> Iterator[Move]:
     yield from _strays(number)
 
 
-def _beginnings(place: Place) -> Iterator[Move]:
-    if place.lifecycle.scene.situation.at("load") is None:
-        yield Move("connect", ev.ConnectRequested())
-        yield Move("connect with handle", ev.ConnectRequested("given"))
-        yield Move("connect with store", ev.ConnectRequested(stored=True))
-        return
-    checkpoint = Checkpoint("stored", wall=place.wall)
-    yield Move("loaded", ev.CheckpointLoaded(checkpoint))
-    yield Move("loaded another", ev.CheckpointLoaded(checkpoint, "other_model"))
-    yield Move("loaded nothing", ev.CheckpointLoaded())
-    yield Move("not loaded", ev.CheckpointNotLoaded())
+_STORED: Final = Checkpoint("stored", wall=1000.0)
+_BEGINNINGS: Final = (
+    Move("connect", ev.ConnectRequested()),
+    Move("connect with handle", ev.ConnectRequested("given")),
+    Move("connect with store", ev.ConnectRequested(stored=True)),
+)
+_STORE: Final = (
+    Move("loaded", ev.CheckpointLoaded(_STORED)),
+    Move("loaded when old", ev.CheckpointLoaded(_STORED), wall=OLD),
+    Move("loaded another", ev.CheckpointLoaded(_STORED, "other_model")),
+    Move("loaded nothing", ev.CheckpointLoaded()),
+)
+_ALWAYS: Final = (
+    Move("close", ev.CloseRequested()),
+    Move("not loaded", ev.CheckpointNotLoaded()),
+    Move("no seed", ev.SeedAnswered()),
+    Move("seed", ev.SeedAnswered(("{}",))),
+    Move("no way", ev.SeedRefused()),
+    Move("late load", ev.CheckpointLoaded(Checkpoint("late"))),
+)
 
 
 def _inputs(place: Place) -> Iterator[Move]:
-    s = place.lifecycle.scene.situation
+    s = place.situation
     position = place.lifecycle.journal.position + 1
-    yield Move("ask", ev.InputAccepted(position, demands_answer=True), frame="ask")
-    yield Move("begin to speak", ev.InputAccepted(position, opens_turn=True), frame="begin")
+    ask, begin, tell = _said(position)
+    yield ask
+    yield begin
+    if s.link == "up":
+        yield tell
     if s.pending:
         yield Move("answer tool", ev.InputAccepted(position, answers=s.pending), frame="answer")
 
 
-def _heard(number: int) -> Iterator[Move]:
-    yield Move("handle", ev.CheckpointReceived(number, f"handle {number}"))
-    yield Move("no handle", ev.CheckpointWithheld(number))
-    yield Move("go away", ev.GoAwayReceived(number, 50.0))
-    yield Move("go away now", ev.GoAwayReceived(number, 0.0))
-    yield Move("output", ev.OutputStarted(number))
-    yield Move("interrupted", ev.Interrupted(number))
-    yield Move("turn ended", ev.TurnEnded(number))
-    yield Move("tool call", ev.ToolCalled(number, frozenset({f"call {number}"})))
-    yield Move("calls cancelled", ev.ToolCallsCancelled(number, frozenset({f"call {number}"})))
-    yield Move("heard", ev.Heard(number, 0.0))
-    yield Move("flushed", ev.JournalFlushed(number))
+@lru_cache
+def _said(position: int) -> tuple[Move, Move, Move]:
+    return (
+        Move("ask", ev.InputAccepted(position, demands_answer=True), frame="ask"),
+        Move("begin to speak", ev.InputAccepted(position, opens_turn=True), frame="begin"),
+        Move("tell slowly", ev.InputAccepted(position), frame="tell", slow=True),
+    )
 
 
-def _strays(number: int) -> Iterator[Move]:
-    """Facts that come too late, about things that are no more."""
+@lru_cache
+def _opening(number: int) -> tuple[Move, ...]:
+    ends = (("refused", RESET), ("rejected", REJECTED), ("doubted", DOUBTED), ("bad key", BAD_KEY), ("quota", QUOTA))
+    return (
+        Move("dial", ev.DialStarted(number)),
+        Move("up", ev.ConnectionOpened(number)),
+        *(Move(name, ev.OpenFailed(number, drop)) for name, drop in ends),
+    )
+
+
+@lru_cache
+def _heard(number: int) -> tuple[Move, ...]:
+    return (
+        Move("handle", ev.CheckpointReceived(number, f"handle {number}")),
+        Move("no handle", ev.CheckpointWithheld(number)),
+        Move("go away", ev.GoAwayReceived(number, 50.0)),
+        Move("go away now", ev.GoAwayReceived(number, 0.0)),
+        Move("output", ev.OutputStarted(number)),
+        Move("interrupted", ev.Interrupted(number)),
+        Move("turn ended", ev.TurnEnded(number)),
+        Move("tool call", ev.ToolCalled(number, frozenset({f"call {number}"}))),
+        Move("calls cancelled", ev.ToolCallsCancelled(number, frozenset({f"call {number}"}))),
+        Move("heard", ev.Heard(number, 0.0)),
+        Move("flushed", ev.JournalFlushed(number)),
+    )
+
+
+@lru_cache
+def _ends(number: int) -> tuple[Move, ...]:
+    ends = (("reset", RESET), ("bad input", BAD_INPUT), ("bad key", BAD_KEY))
+    return (
+        *(Move(name, ev.ConnectionDropped(number, drop)) for name, drop in ends),
+        Move("reset when stable", ev.ConnectionDropped(number, RESET), after=STABLE),
+    )
+
+
+@lru_cache
+def _strays(number: int) -> tuple[Move, ...]:
+    """Facts about a connection that is no more."""
     old = number - 1
-    yield Move("old reset", ev.ConnectionDropped(old, RESET))
-    yield Move("old handle", ev.CheckpointReceived(old, "old"))
-    yield Move("old up", ev.ConnectionOpened(old))
-    yield Move("late load", ev.CheckpointLoaded(Checkpoint("late")))
-    yield Move("late seed", ev.SeedAnswered())
+    return (
+        Move("old reset", ev.ConnectionDropped(old, RESET), stray=True),
+        Move("old handle", ev.CheckpointReceived(old, "old"), stray=True),
+        Move("old go away", ev.GoAwayReceived(old, 0.0), stray=True),
+        Move("old output", ev.OutputStarted(old), stray=True),
+        Move("old up", ev.ConnectionOpened(old), stray=True),
+        Move("old refusal", ev.OpenFailed(old, RESET), stray=True),
+        Move("old close", ev.ConnectionClosed(old), stray=True),
+    )
 
 
 @attrs.define
@@ -213,25 +309,18 @@ class Walk:
     """What a walk found."""
 
     table: Table[Any, Any, Any]
-    places: dict[Situation, Place] = attrs.Factory(dict[Situation, "Place"])
-    taken: list[Taken] = attrs.Factory(list["Taken"])
-    came_by: dict[Situation, Taken | None] = attrs.Factory(dict[Situation, "Taken | None"])
+    places: dict[Kind, Place] = attrs.Factory(dict[Kind, "Place"])
+    came_by: dict[Kind, Taken | None] = attrs.Factory(dict[Kind, "Taken | None"])
     "The move by which each situation was first reached; None for the first of all."
+    edges: set[tuple[str, str, str]] = attrs.Factory(set[tuple[str, str, str]])
+    "State, fact and destination of every transition that was made, self-loops included."
+    moves: int = 0
+    "How many moves were made."
 
-    @property
-    def edges(self) -> frozenset[tuple[str, str, str]]:
-        """State, fact and destination of every transition that was made, self-loops included."""
-        found: set[tuple[str, str, str]] = set()
-        for taken in self.taken:
-            found |= {(step.source, step.event, step.dest) for step in taken.reports}
-            if not taken.reports:
-                found.add((taken.before[0], name_of(taken.move.event), taken.after[0]))
-        return frozenset(found)
-
-    def path(self, situation: Situation) -> tuple[Move, ...]:
+    def path(self, kind: Kind) -> tuple[Move, ...]:
         """A shortest way there."""
         moves: list[Move] = []
-        by = self.came_by[situation]
+        by = self.came_by[kind]
         while by is not None:
             moves.append(by.move)
             by = self.came_by[by.before]
@@ -241,38 +330,64 @@ class Walk:
 def walk(
     table: Table[Any, Any, Any] = TABLE,
     *,
-    watch: Callable[[Place, Taken, Lifecycle], None] | None = None,
+    policy: Policy = POLICY,
+    compressed: bool = True,
+    watch: Callable[[Taken, Lifecycle], None] | None = None,
     possible: Callable[[Place], Iterator[Move]] = moves,
+    everything: bool = False,
     most: int = 100_000,
 ) -> Walk:
     """Visit every reachable situation.
 
     Args:
         table: the table to walk.
-        watch: is shown each move that is made, with the place before and the lifecycle after it; raising ends the walk.
+        policy: the numbers to walk with. Small budgets make short walks.
+        compressed: whether the session's context is compressed.
+        watch: is shown each move that is made, and the lifecycle after it; raising ends the walk.
         possible: what the world can do at a place.
+        everything: whether moves that can change nothing are made in every situation, and not once in each state.
         most: situations to visit at most.
     """
     found = Walk(table)
-    lifecycle = Lifecycle(POLICY, compressed=True, engine=Compiled(table))
-    start = Place(lifecycle)
-    first = situation_of(lifecycle)
-    found.places[first] = start
+    lifecycle = Lifecycle(policy, compressed=compressed, engine=Compiled(table))
+    first = kind_of(lifecycle)
+    found.places[first] = Place(lifecycle)
     found.came_by[first] = None
     todo = deque([first])
+    inert, made = frozenset[tuple[str, str]]() if everything else _inert(table), set[tuple[str, str, str]]()
     while todo and len(found.places) < most:
-        situation = todo.popleft()
-        place = found.places[situation]
-        place.enter()
-        for move in tuple(possible(place)):
-            orders = place.make(move)
-            reached = situation_of(lifecycle)
-            taken = Taken(situation, move, reached, orders)
-            found.taken.append(taken)
-            if watch is not None:
-                watch(place, taken, lifecycle)
-            if reached not in found.places:
-                found.places[reached] = place.there(move)
-                found.came_by[reached] = taken
-                todo.append(reached)
+        kind = todo.popleft()
+        place = found.places[kind]
+        state, link = kind[0], place.situation.link
+        for move in possible(place):
+            if (move.stray and not everything) or (not (place.waiting or move.after) and (state, move.fact) in inert):
+                if (state, link, move.name) in made:
+                    continue
+                made.add((state, link, move.name))
+            orders, waiting = place.make(move)
+            reached = kind_of(lifecycle)
+            found.moves += 1
+            found.edges.add((state, move.fact, reached[0]))
+            new = reached not in found.places
+            if new or watch is not None:
+                taken = Taken(kind, move, reached, orders, place.situation, lifecycle.scene.situation, waiting)
+                if watch is not None:
+                    watch(taken, lifecycle)
+                if new:
+                    found.places[reached] = place.there(move)
+                    found.came_by[reached] = taken
+                    todo.append(reached)
     return found
+
+
+def _inert(table: Table[Any, Any, Any]) -> frozenset[tuple[str, str]]:
+    """Where a fact can change nothing, whatever the situation: one row, to stay and to do nothing.
+
+    Such a move is made once in each state, as are those of strays; but wherever time passes or frames wait to be
+    written, because a draining connection may be at a safe point then.
+    """
+    rows: dict[tuple[str, str], bool] = {}
+    for step in table.steps():
+        key = (step.source, step.trigger)
+        rows[key] = step.internal and not step.do and not step.when and key not in rows
+    return frozenset(key for key, inert in rows.items() if inert)

@@ -25,7 +25,7 @@ def keep_checkpoint(scene: Scene, event: ev.CheckpointReceived) -> None:
     else:
         covered = None
     # A call whose answer is not in the checkpoint is still open there.
-    calls = s.pending | (journal.answers(covered) & s.known)
+    calls = s.pending | (journal.answers(covered) & s.known if s.known else s.known)
     s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, calls)
     if covered is not None:
         scene.stage(lambda: journal.trim(covered))

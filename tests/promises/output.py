@@ -1,0 +1,160 @@
+"""Output: what the core decides of P17."""
+
+from __future__ import annotations
+
+from tests.promises.step import LIVE, OPENING, Step, promise
+
+from relive.core import effects as do, events as ev
+
+HEARING = (*LIVE, *OPENING, "HANDLE_EXPIRED")
+
+
+def _rolls_back(step: Step) -> bool:
+    return (step.lost and step.before.link == "up") or isinstance(step.event, ev.ConnectionClosed)
+
+
+@promise()
+def on_loss_the_open_turn_is_interrupted_at_once_and_once(step: Step) -> None:
+    """P17: also on a connection that we left; and at no other time."""
+    before = step.before
+    given_up = step.event == ev.DeadlineReached("answer") and before.returning and not before.owed
+    open_ = bool(before.owed) or before.answering or before.returning
+    due = _rolls_back(step) and open_ and not before.interrupted
+    if step.event == ev.DeadlineReached("answer") and before.returning:
+        return
+    assert not given_up
+    assert step.ordered(do.Interrupt) == [do.Interrupt()] * due
+    if due:
+        assert step.after.interrupted
+
+
+@promise()
+def on_loss_pending_calls_that_no_checkpoint_knows_are_cancelled_at_once(step: Step) -> None:
+    """P17 P16: before the turn is; and when the context is lost, all are."""
+    before, after, cancelled = step.before, step.after, step.ordered(do.CancelCalls)
+    named = frozenset(name for order in cancelled for name in order.ids)
+    lost_context = "HANDLE_EXPIRED" in step.path[1:]
+    if not (_rolls_back(step) or lost_context):
+        assert not cancelled
+        return
+    kept = before.checkpoint.calls if before.checkpoint is not None else frozenset[str]()
+    due = before.pending if lost_context else before.pending - kept
+    assert due <= named
+    assert not after.pending & named
+    assert all(order.ids == tuple(sorted(order.ids)) for order in cancelled)
+    if _rolls_back(step) and step.ordered(do.Interrupt) and before.pending - kept:
+        assert step.orders.index(cancelled[0]) < step.orders.index(do.Interrupt())
+
+
+@promise()
+def on_loss_nothing_is_delivered_any_more(step: Step) -> None:
+    """P17."""
+    if _rolls_back(step) and step.after.link != "up":
+        assert not step.after.answering
+        assert not step.after.flowing
+        assert step.after.withhold == 0
+
+
+@promise(ev.ConnectionOpened)
+def turn_complete_follows_if_nothing_is_replayed(step: Step) -> None:
+    """P17: else the turn is awaited."""
+    before, after = step.before, step.after
+    assert after.verdict is not None
+    completed = step.ordered(do.CompleteTurn)
+    if completed:
+        assert before.returning
+        assert not after.returning
+    elif before.returning:
+        assert after.returning
+        assert after.verdict.replayed or step.waiting or after.pending or before.pending
+
+
+@promise(deadlines=("answer",), states=LIVE)
+def turn_complete_follows_if_no_output_comes_within_answer_timeout(step: Step) -> None:
+    """P17: the connection is none the worse for it."""
+    if step.lost:
+        return
+    before = step.before
+    assert step.after.withhold == 0
+    assert not step.after.returning
+    assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * before.returning
+    assert step.path in ((before.state,), ("DRAINING", "RESUMING"))
+
+
+@promise()
+def a_turn_is_completed_by_us_only_if_it_was_cut(step: Step) -> None:
+    """P17: the application sees each turn end exactly once."""
+    if step.ordered(do.CompleteTurn):
+        assert step.before.returning
+        assert isinstance(step.event, ev.ConnectionOpened) or step.event == ev.DeadlineReached("answer")
+        assert len(step.ordered(do.CompleteTurn)) == 1
+
+
+@promise(ev.OutputStarted, states=HEARING)
+def output_opens_a_turn_or_goes_on_with_one(step: Step) -> None:
+    """P17: nothing is overdue then, and there is something to lose."""
+    assert step.after.conversation
+    assert step.after.heard_since_up
+    if not step.before.withhold:
+        assert step.after.answering
+        assert step.after.flowing
+        assert not step.after.returning
+        assert not step.after.interrupted
+        assert step.after.at("answer") is None
+
+
+@promise(ev.TurnEnded, states=HEARING)
+def a_turn_that_ended_is_settled(step: Step) -> None:
+    """P17: what it answered is owed no more; a repeat that is withheld ends in silence."""
+    before, after = step.before, step.after
+    assert after.heard_since_up
+    assert after.ended_at == step.now
+    assert not after.turn_covered
+    if before.withhold:
+        assert after.withhold == before.withhold - 1
+        assert after.owed == before.owed
+        return
+    assert not after.answering
+    assert not after.flowing
+    assert not after.returning
+    assert not after.interrupted
+    assert set(after.owed) <= set(before.owed)
+    if before.answering and before.owed:
+        assert all(position > before.asked_at for position in after.owed)
+
+
+@promise(ev.Interrupted, states=HEARING)
+def an_interruption_by_the_server_need_not_be_told_again(step: Step) -> None:
+    """P17."""
+    if not step.before.withhold:
+        assert step.after.interrupted == step.before.turn_open
+        assert not step.after.flowing
+    assert not step.ordered(do.Interrupt)
+
+
+@promise(ev.ToolCalled, states=HEARING)
+def a_tool_call_is_never_withheld_and_halts_the_wait_for_an_answer(step: Step) -> None:
+    """P17 P10."""
+    assert step.after.conversation
+    assert step.after.heard_since_up
+    assert step.after.at("answer") is None
+    if not step.before.withhold:
+        assert step.after.answering
+
+
+@promise(*(ev.OutputStarted, ev.TurnEnded, ev.Interrupted, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard))
+def what_the_model_says_moves_the_session_nowhere(step: Step) -> None:
+    """P7: but a drain may have come to its safe point."""
+    assert step.path in ((step.before.state,), ("DRAINING", "RESUMING"))
+
+
+@promise(ev.CheckpointWithheld, ev.JournalFlushed)
+def neither_does_a_refused_update_nor_an_empty_journal(step: Step) -> None:
+    """P7."""
+    assert step.path in ((step.before.state,), ("DRAINING", "RESUMING"))
+
+
+@promise(deadlines=("probe", "late_handle"))
+def nor_does_a_look_at_the_clock(step: Step) -> None:
+    """P7 P10."""
+    assert step.path in ((step.before.state,), ("DRAINING", "RESUMING"))

@@ -1,0 +1,27 @@
+"""The promises kill whatever is wrong with a row."""
+
+from __future__ import annotations
+
+import pytest
+from tests.promises.mutation import EQUAL, SURVIVED, Mutant, fate, fates, mutants
+
+from relive.core.table import TABLE
+
+
+@pytest.mark.slow
+def test_every_mutant_of_every_row_is_killed() -> None:
+    found = fates()
+    assert {mutant.row for mutant in found} == set(range(len(TABLE)))
+    assert [str(mutant) for mutant, what in found.items() if what == SURVIVED] == []
+    assert [str(mutant) for mutant, what in found.items() if what == EQUAL] == []
+
+
+def test_a_table_without_a_fault_survives() -> None:
+    """Else the kills would prove nothing."""
+    assert fate(Mutant(0, "nothing", TABLE.rows[0])) == EQUAL
+
+
+def test_a_mutant_says_what_is_wrong_with_which_row() -> None:
+    assert str(mutants()[0]) == (
+        "in IDLE on ConnectRequested go to RESUMING when handle_given and adopt_given, open: deleted"
+    )
