@@ -39,7 +39,7 @@ def frames(entries: object) -> list[Frame]:
 
 def resume(made: Journal, *, indexed: bool = True, since: float = 0.0, audio: float = math.inf) -> list[Frame]:
     """Come up on the next connection; returns what will be written there again."""
-    replay = made.plan(indexed=indexed, since=since, audio=audio)
+    replay = made.plan(now=0.0, indexed=indexed, since=since, audio=audio)
     made.begin(made.connection + 1)
     made.rewind(replay)
     return frames(replay.again)
@@ -238,11 +238,11 @@ def test_what_may_be_doubled_is_counted_as_uncertain() -> None:
     made = filled("a", "b")
     made.write(1.0)
     made.write(3.0)
-    assert made.plan(indexed=False, since=2.0, audio=1.0).uncertain == 1
-    assert made.plan(indexed=True, since=2.0, audio=1.0).uncertain == 0
+    assert made.plan(now=0.0, indexed=False, since=2.0, audio=1.0).uncertain == 1
+    assert made.plan(now=0.0, indexed=True, since=2.0, audio=1.0).uncertain == 0
     resume(made, indexed=False, since=2.0)
     write(made, now=9.0)
-    assert made.plan(indexed=False, since=2.0, audio=1.0).uncertain == 1
+    assert made.plan(now=0.0, indexed=False, since=2.0, audio=1.0).uncertain == 1
 
 
 def test_a_seed_goes_first_and_is_never_replayed() -> None:
@@ -280,9 +280,9 @@ def test_a_seed_counts_neither_as_covered_nor_as_forgotten() -> None:
 
 def test_a_replay_names_the_first_frame_of_it() -> None:
     made = filled("a")
-    assert made.plan(indexed=True, since=0.0, audio=0.0).first is None
+    assert made.plan(now=0.0, indexed=True, since=0.0, audio=0.0).first is None
     write(made)
-    assert made.plan(indexed=True, since=0.0, audio=0.0).first == 1
+    assert made.plan(now=0.0, indexed=True, since=0.0, audio=0.0).first == 1
 
 
 # Tool responses.

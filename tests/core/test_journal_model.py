@@ -21,7 +21,7 @@ class Sent:
     position: int
     size: int
     lane: Lane
-    accepted_at: float
+    waits_since: float
     fate: str = "waiting"
     index: int = 0
     written_at: float = 0.0
@@ -63,7 +63,7 @@ class JournalModel(RuleBasedStateMachine):
     def write(self) -> None:
         entry = self.journal.write(self.now)
         for frame in self.all("waiting"):
-            if frame.lane == "audio" and self.now - frame.accepted_at > AUDIO_AGE:
+            if frame.lane == "audio" and self.now - frame.waits_since > AUDIO_AGE:
                 frame.fate = "too old"
                 continue
             assert entry is not None
@@ -100,7 +100,7 @@ class JournalModel(RuleBasedStateMachine):
 
     @rule(indexed=st.booleans(), audio=st.sampled_from([0.0, 3.0]), ago=st.sampled_from([0.0, 5.0]))
     def resume(self, *, indexed: bool, audio: float, ago: float) -> None:
-        replay = self.journal.plan(indexed=indexed, since=self.now - ago, audio=audio)
+        replay = self.journal.plan(now=self.now, indexed=indexed, since=self.now - ago, audio=audio)
         self.journal.begin(self.journal.connection + 1)
         self.journal.rewind(replay)
         self.writes = 0
@@ -108,8 +108,11 @@ class JournalModel(RuleBasedStateMachine):
         newest = max((frame.position for frame in self.frames if frame.lane == "video"), default=0)
         horizon = written[-1].written_at - audio if written else 0.0
         uncertain = 0
+        for frame in self.all("waiting"):
+            if frame.lane == "audio" and self.now - frame.waits_since > AUDIO_AGE:
+                frame.fate = "too old"
         for frame in written:
-            frame.fate = "waiting"
+            frame.fate, frame.waits_since = "waiting", self.now
             if frame.lane == "video" and frame.position != newest:
                 frame.fate = "superseded"
             elif frame.lane == "audio" and not indexed and frame.written_at < horizon:

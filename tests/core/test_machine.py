@@ -208,6 +208,21 @@ def test_a_user_is_not_asked_where_no_connection_has_ended() -> None:
     assert asked == []
 
 
+def test_a_user_is_not_asked_about_a_cut_turn_that_does_not_come_back() -> None:
+    """P17: the turn is completed, and the connection is none the worse for it."""
+    asked: list[Dropped] = []
+
+    def classify(drop: Dropped, _ours: Judgement) -> Judgement:
+        asked.append(drop)
+        return "retry" if len(asked) == 1 else "fatal"
+
+    policy = Policy(probe=False, classify=classify)
+    story = resumable(policy).asks("second").outputs().drops(1006).comes_up().handle("h2").reaches("answer")
+    assert story.orders == (do.CompleteTurn(),)
+    assert story.state == "ACTIVE"
+    assert len(asked) == 1
+
+
 def test_a_lifecycle_shows_itself_without_a_handle() -> None:
     """P5."""
     story = resumable()

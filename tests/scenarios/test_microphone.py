@@ -74,18 +74,36 @@ async def test_speech_during_an_outage_waits_and_arrives() -> None:
 
 @simulated
 async def test_audio_that_waits_too_long_is_dropped_counted_and_told() -> None:
-    """P13: a lane is a bound and a drop rule; the verdict says that there is a gap."""
-    policy = relive.Policy(audio_age=0.5, stable_after=1.0, retry_base=8.0)
+    """P13: a lane is a bound and a drop rule; the verdict of the very next connection says that there is a gap."""
+    policy = relive.Policy(audio_age=1.0, retry_base=30.0, retry_cap=30.0)
     async with world(TALKATIVE, policy=policy) as w:
         w.listen()
-        speaking = asyncio.create_task(w.speak(10.0))
-        await asyncio.sleep(3.0)
-        w.server.refuse_next(503, times=1)
+        speaking = asyncio.create_task(w.speak(60.0))
+        await asyncio.sleep(12.0)
+        w.server.refuse_next(503, times=2)
         w.reset()
-        frames = await speaking
-        await asyncio.sleep(10.0)
+        await w.session.wait_for("WAITING")
+        await w.session.wait_for("ACTIVE")
         stats, verdict = w.session.stats, w.session.verdict
+        frames = await speaking
+        await asyncio.sleep(2.0)
     assert stats.dropped_audio > 0
+    assert verdict is not None
+    assert (verdict.kind, verdict.dropped) == ("resumed_with_gap", stats.dropped_audio)
     assert len(w.consumed()) == len(frames) - stats.dropped_audio
     assert w.consumed() == [frame for frame in frames if frame in set(w.consumed())]
-    assert verdict is not None
+
+
+@simulated
+async def test_a_long_speech_without_a_handle_is_replayed_from_its_beginning() -> None:
+    """P14: what was written in time has not waited, however long ago that was."""
+    async with world(ServerScript(vad_silence=None)) as w:
+        await w.ask("hello")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        frames = await w.speak(40.0, rate=10)
+        w.reset()
+        await asyncio.sleep(5.0)
+        stats = w.session.stats
+    assert w.consumed() == frames
+    assert stats.dropped_audio == 0

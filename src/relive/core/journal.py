@@ -32,7 +32,8 @@ class Entry:
     "Its place in the order of acceptance, counted from 1 over the whole session; 0 for a seed."
     frame: Frame = attrs.field(repr=False)
     lane: Lane
-    accepted_at: float
+    waits_since: float
+    "When it began to wait: when it was accepted, or when a resume put it back."
     answers: frozenset[str] = _NONE
     "Ids of the tool calls that it answers."
     connection: int = 0
@@ -47,7 +48,7 @@ class Entry:
     def twin(self) -> Entry:
         """Another entry that says the same."""
         return Entry(
-            self.position, self.frame, self.lane, self.accepted_at, self.answers,
+            self.position, self.frame, self.lane, self.waits_since, self.answers,
             self.connection, self.index, self.written_at, self.first_written_at, self.dropped,
         )  # fmt: skip
 
@@ -87,10 +88,15 @@ class Counts:
 class Replay:
     """What a resume will do to the journal: decided first, done by `rewind`."""
 
+    at: float
+    "When it was decided."
     again: tuple[Entry, ...] = ()
     "Entries to write again, in order."
+    stale: tuple[Entry, ...] = ()
+    "Entries that wait to be written, and have done so for too long."
     uncertain: int = 0
     too_old: int = 0
+    "Audio that is dropped: what is stale, and what lies too far back to be sent again."
     superseded: int = 0
 
     @property
@@ -210,7 +216,7 @@ class Journal:
             if entry.dropped:
                 continue
             self.waiting_bytes -= len(entry.frame)
-            if entry.lane == "audio" and now - entry.accepted_at > self._audio_age:
+            if entry.lane == "audio" and now - entry.waits_since > self._audio_age:
                 self.counts.dropped_audio += 1
                 continue
             self.index += 1
@@ -273,8 +279,8 @@ class Journal:
         self.written_bytes -= freed
         self.counts.covered += frames
 
-    def plan(self, *, indexed: bool, since: float, audio: float) -> Replay:
-        """What a resume from the newest checkpoint sends again.
+    def plan(self, *, now: float, indexed: bool, since: float, audio: float) -> Replay:
+        """What a resume from the newest checkpoint sends again, and which waiting audio has waited too long by now.
 
         `indexed`: the server reported what it consumed, so everything uncovered is certain. Without that, frames once
         written before `since` may be there already, and of the audio only the last `audio` seconds before the newest
@@ -293,15 +299,21 @@ class Journal:
             else:
                 again.append(entry)
                 uncertain += not indexed and entry.first_written_at < since
-        return Replay(tuple(again), uncertain, too_old, superseded)
+        age = self._audio_age
+        stale = tuple(entry for entry in self.waiting if entry.lane == "audio" and now - entry.waits_since > age)
+        return Replay(now, tuple(again), stale, uncertain, too_old + len(stale), superseded)
 
     def rewind(self, replay: Replay) -> None:
         """Carry out a plan: what was written waits again, in the old order, before what waited already."""
         while self.waiting and not self.waiting[0].position:  # what is left of a seed that another session was given
             self.waiting_bytes -= len(self.waiting.pop(0).frame)
+        if replay.stale:
+            stale = {entry.position for entry in replay.stale}
+            self.waiting = [entry for entry in self.waiting if entry.position not in stale]
+            self.waiting_bytes -= sum(len(entry.frame) for entry in replay.stale)
         self.waiting[:0] = replay.again
         for entry in replay.again:
-            entry.index = 0
+            entry.index, entry.waits_since = 0, replay.at
             self.waiting_bytes += len(entry.frame)
         self.written.clear()
         self.written_bytes = 0

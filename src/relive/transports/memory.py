@@ -130,6 +130,13 @@ def _gone(exc: Exception, phase: Phase = "steady") -> ConnectionGone:
     return ConnectionGone(Dropped(code, reason, phase, status, origin))
 
 
+def _answer(frame: bytes) -> dict[str, Any] | None:
+    try:
+        return json.loads(frame)["setupComplete"]
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 class MemoryTransport:
     """Opens connections over pipes. It writes the setup itself, since there is no SDK to do it.
 
@@ -185,11 +192,11 @@ class MemoryTransport:
             if isinstance(exc, Exception):
                 raise _gone(exc, "opening") from exc
             raise
-        said: dict[str, Any] = json.loads(answer)
-        if "setupComplete" not in said:
+        said = _answer(answer)
+        if said is None:
             end.abort()
             raise ConnectionGone(Dropped(None, "the first frame was not setupComplete", "opening"))
-        return _MemoryConnection(end, said["setupComplete"])
+        return _MemoryConnection(end, said)
 
     async def prepare(self) -> None:
         """There is nothing to prepare."""

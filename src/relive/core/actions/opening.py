@@ -99,7 +99,8 @@ def come_up_resumed(scene: Scene, _event: object) -> None:
 
 def _replay(scene: Scene) -> Replay:
     s = scene.situation
-    return scene.journal.plan(indexed=s.index is not None, since=s.checkpoint_at, audio=scene.policy.replay_audio)
+    indexed, audio = s.index is not None, scene.policy.replay_audio
+    return scene.journal.plan(now=s.now, indexed=indexed, since=s.checkpoint_at, audio=audio)
 
 
 def _verdict(scene: Scene, replay: Replay, kind: str, reason: str) -> do.Verdict:
