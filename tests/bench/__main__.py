@@ -34,6 +34,7 @@ from tests.bench.engine import engine
 from tests.bench.figures import Figure, table
 from tests.bench.flow import receive, send
 from tests.bench.imports import imports
+from tests.bench.machine import machine
 from tests.bench.size import size
 
 
@@ -45,6 +46,7 @@ def measure(only: str, *, quick: bool) -> Iterator[Figure]:
         "send": lambda: asyncio.run(send(40 // less)),
         "session": lambda: asyncio.run(size(200 // less, 3)),
         "event": lambda: engine(100 // less),
+        "machine": lambda: machine(100 // less),
         "import": lambda: imports(20 // less),
     }
     for name, part in parts.items():
@@ -58,7 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What relive costs.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", default="", metavar="PART", help="receive, send, session, event or import")
+    parser.add_argument("--only", default="", metavar="PART", help="receive, send, session, event, machine or import")
     options = parser.parse_args()
     figures = list(measure(options.only, quick=options.quick))
     if options.json:
