@@ -77,7 +77,7 @@ class Session(AsyncSession):
         return self._runtime.stats()
 
     def changes(self) -> AsyncIterator[Transition]:
-        """Every transition from now on, to the end of the session. One that lags far behind misses some, counted."""
+        """Every transition from this call on, to the end of the session. Who lags far behind misses some, counted."""
         return self._runtime.watch.follow()
 
     def tell(self, fact: Extra) -> None:
@@ -93,9 +93,13 @@ class Session(AsyncSession):
 
         Raises:
             SessionFailed, SessionClosed: it has ended in another one.
+            SettingError: there is no such state.
         """
         if self.state == state:
             return
+        states = self._runtime.lifecycle.table.states
+        if state not in states:
+            raise SettingError("state", state, f"one of {', '.join(states)}")
         reached = await self._runtime.watch.next(lambda step: step.dest == state)
         if reached is None and self.state != state:
             raise self._runtime.receive_error()

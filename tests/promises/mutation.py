@@ -1,6 +1,7 @@
 """Mutates the rows of the table: every mutant must be killed by a promise.
 
-    python -m tests.promises.mutation
+    python -m tests.promises.mutation          rows as they are written
+    python -m tests.promises.mutation --each   rows taken apart, one for each state and each fact (takes minutes)
 
 Each row is deleted, sent to every other state (or kept from leaving), stripped of its guard and of each of its actions.
 A mutant is killed by a check that fails somewhere on a walk, by a step that breaks there, or because no sound table can
@@ -16,9 +17,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 from tests.promises import suite
@@ -35,45 +36,56 @@ EQUAL: Final = "equal in every reachable situation"
 SURVIVED: Final = "survived"
 
 
+Rows: TypeAlias = tuple[Row[Any, Any, Any], ...]
+
+
 @attrs.frozen
 class Mutant:
     """A table with one fault."""
 
-    row: int
+    row: Row[Any, Any, Any]
     change: str
-    mutated: Row[Any, Any, Any] | None
-    "What stands in the place of the row; None if nothing does."
+    rows: Rows = attrs.field(repr=False)
+    "All rows of the faulty table."
 
     def __str__(self) -> str:
-        row = TABLE.rows[self.row]
+        row = self.row
         when, actions = f" when {row.when}" if row.when else "", f" and {', '.join(row.do)}" if row.do else ""
         return f"in {' '.join(row.sources)} on {' '.join(row.triggers)} go to {row.dest}{when}{actions}: {self.change}"
 
     def table(self) -> Table[Any, Any, Any]:
         """The faulty table; raises TableError if that is none."""
-        rows = [*TABLE.rows]
-        rows[self.row : self.row + 1] = [] if self.mutated is None else [self.mutated]
-        return attrs.evolve(TABLE, rows=tuple(rows))
+        return attrs.evolve(TABLE, rows=self.rows)
 
 
-def _mutants() -> Iterator[Mutant]:
-    for index, row in enumerate(TABLE.rows):
-        yield Mutant(index, "deleted", None)
+def _mutants(rows: Rows) -> Iterator[Mutant]:
+    for index, row in enumerate(rows):
+        before, after = rows[:index], rows[index + 1 :]
+        yield Mutant(row, "deleted", (*before, *after))
         for dest in (STAY, *TABLE.states):
             # To go to the one state that a row is about is to stay there.
             if dest not in (row.dest, row.source):
-                yield Mutant(index, f"goes to {dest}", attrs.evolve(row, dest=dest))
+                changed = attrs.evolve(row, dest=dest)
+                yield Mutant(row, f"goes to {dest}", (*before, changed, *after))
         if row.when:
-            yield Mutant(index, "asks no guard", attrs.evolve(row, when=""))
+            yield Mutant(row, "asks no guard", (*before, attrs.evolve(row, when=""), *after))
         for action in row.do:
             left = tuple(name for name in row.do if name != action)
-            yield Mutant(index, f"does not {action}", attrs.evolve(row, do=left))
+            yield Mutant(row, f"does not {action}", (*before, attrs.evolve(row, do=left), *after))
 
 
-@lru_cache(maxsize=1)
-def mutants() -> tuple[Mutant, ...]:
-    """All of them, in the order of the table."""
-    return tuple(_mutants())
+def _apart(rows: Rows) -> Iterator[Row[Any, Any, Any]]:
+    """The same rows, one for each state and each fact."""
+    for row in rows:
+        for source in row.sources:
+            for on in row.on if isinstance(row.on, tuple) else (row.on,):
+                yield attrs.evolve(row, source=source, on=on)
+
+
+@lru_cache(maxsize=2)
+def mutants(*, each: bool = False) -> tuple[Mutant, ...]:
+    """All of them, in the order of the table; `each`: of each row once for each of its states and facts."""
+    return tuple(_mutants(tuple(_apart(TABLE.rows)) if each else TABLE.rows))
 
 
 def fate(mutant: Mutant) -> str:
@@ -124,27 +136,28 @@ def _does(place: Place, move: Any) -> tuple[object, ...]:
     return (done, save(life.scene.situation), repr(life.journal.remember()))
 
 
-def _fate(number: int) -> str:
-    return fate(mutants()[number])
+def _fate(number: int, *, each: bool) -> str:
+    return fate(mutants(each=each)[number])
 
 
-def fates() -> dict[Mutant, str]:
+def fates(*, each: bool = False) -> list[tuple[Mutant, str]]:
     """What became of every mutant, found out on all processors."""
     for ground in suite.GROUNDS:
         suite.hold(ground=ground)  # what breaks without a mutation has killed nothing
-    everyone = mutants()
+    everyone = mutants(each=each)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        return dict(zip(everyone, pool.map(_fate, range(len(everyone)), chunksize=4), strict=True))
+        found = pool.map(partial(_fate, each=each), range(len(everyone)), chunksize=4)
+        return list(zip(everyone, found, strict=True))
 
 
 def main() -> int:
     """Print a report; 1 if a mutant survived."""
     began = time.perf_counter()
-    found = fates()
-    by = Counter(found.values())
+    found = fates(each="--each" in sys.argv)
+    by = Counter(what for _, what in found)
     for name, count in by.most_common():
         print(f"{count:5}  {name}")  # noqa: T201 - a command prints
-    for mutant, what in found.items():
+    for mutant, what in found:
         if what in (EQUAL, SURVIVED):
             print(f"{what}: {mutant}")  # noqa: T201
     killed = len(found) - by[EQUAL] - by[SURVIVED]

@@ -20,7 +20,7 @@ from relive.core.table import TABLE
 from relive.testing.walk import Move, Place, moves
 
 SETTINGS: Final = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, derandomize=True,
+    max_examples=150, stateful_step_count=60, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 POLICIES: Final = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from relive.core import events as ev
 from relive.ports import Said, SeedHook
@@ -40,7 +41,7 @@ class Asking:
         self._asked: asyncio.Task[None] | None = None
 
     def ask(self, reason: str, transcript: tuple[Said, ...]) -> None:
-        """Ask; `SeedAnswered` or `SeedRefused` follows."""
+        """Ask; `SeedAnswered` or `SeedRefused` follows, unless the hook takes longer than the machine waits."""
         if self._hook is None:
             self._tell(ev.SeedAnswered())
         else:
@@ -48,18 +49,27 @@ class Asking:
 
     def stop(self) -> None:
         """The answer is no longer wanted."""
-        if self._asked is not None:
-            self._asked.cancel()
-            self._asked = None
-            self._notice("seed_unused", "the hook's answer is no longer awaited; going on without it")
+        asked, self._asked = self._asked, None
+        assert asked is not None  # noqa: S101 - ordered only while an answer is awaited
+        asked.cancel()
+        self._notice("seed_unused", "the hook's answer is no longer awaited; going on without it")
 
     async def _answer(self, hook: SeedHook, reason: str, transcript: tuple[Said, ...]) -> None:
         frames: tuple[str, ...] | None
         try:
-            frames = await hook(reason, transcript)
+            frames = _checked(await hook(reason, transcript))
         except Exception as exc:
-            log.exception("the seed hook raised; going on without a seed")
+            log.exception("the seed hook failed; going on without a seed")
             self._notice("seed_error", type(exc).__name__)
             frames = ()
         if self._asked is asyncio.current_task():  # a hook may swallow that it was cancelled
+            self._asked = None
             self._tell(ev.SeedRefused() if frames is None else ev.SeedAnswered(frames))
+
+
+def _checked(said: Any) -> tuple[str, ...] | None:
+    """What a hook returned, if that can be used: a string would be taken for a frame per letter."""
+    frames = () if said is None or isinstance(said, str) else tuple(said)
+    if isinstance(said, str) or not all(isinstance(frame, str) for frame in frames):
+        raise TypeError("a seed hook returns client frames in a tuple, or None")
+    return None if said is None else frames

@@ -35,8 +35,9 @@ class Channel:
         runtime = self._runtime
         if runtime.ended is not None:
             raise runtime.send_error()
-        while runtime.outgoing.lacks(len(frame)):
-            await runtime.outgoing.wait()
+        held = runtime.outgoing.lacks(len(frame))
+        if held:
+            await runtime.outgoing.wait(len(frame))
             if runtime.ended is not None:
                 raise runtime.send_error()
         reading = read_client(frame)
@@ -47,11 +48,16 @@ class Channel:
             self._accept(frame, reading)
             link = runtime.link
             direct = link.write_directly() if link is not None else None
+        if held:
+            runtime.outgoing.written()  # the next one may look
         if link is not None and direct is not None:
             try:
                 await link.connection.send(direct)
             except ConnectionGone as exc:
                 link.broke(exc.drop)
+            except Exception as exc:
+                runtime.broke(exc, "sending")
+                raise runtime.send_error() from exc
 
     def _accept(self, frame: Frame, reading: ClientReading) -> None:
         runtime = self._runtime

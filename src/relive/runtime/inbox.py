@@ -105,7 +105,4 @@ class Inbox:
         """Wait until no more is kept than should be, or until the end."""
         while self.full and self._end is None:
             self._room = asyncio.get_running_loop().create_future()
-            try:
-                await self._room
-            finally:
-                self._room = None
+            await self._room

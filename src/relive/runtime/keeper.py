@@ -9,7 +9,8 @@ from collections.abc import Callable
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
-from relive.ports import HandleStore, Transport
+from relive.ports import HandleStore, Stored, Transport
+from relive.runtime.tasks import Tasks
 
 
 def digest(handle: str) -> str:
@@ -33,11 +34,12 @@ class Keeper:
         self._key = key
         self._policy = policy
         self._wall = wall
-        self._generation: tuple[int, int] | None = None
+        self._generation = (0, 0)
         self._trouble = trouble
         self._unsaved: Checkpoint | None = None
         self._condemned: list[str] = []
         self._wake: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._taken = False
         self.errors = 0
@@ -45,10 +47,13 @@ class Keeper:
     async def load(self, transport: Transport) -> ev.CheckpointLoaded | ev.CheckpointNotLoaded:
         """What the store holds, compared with what it would be used for."""
         try:
-            stored = await self._store.load(self._key)
-        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+            async with asyncio.timeout(self._policy.load_timeout):
+                return self._compared(await self._store.load(self._key), transport)
+        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code, and so is what it returns
             self._fail("load", exc)
             return ev.CheckpointNotLoaded()
+
+    def _compared(self, stored: Stored | None, transport: Transport) -> ev.CheckpointLoaded:
         checkpoint = stored.checkpoint if stored is not None else None
         if stored is None or checkpoint is None:
             return ev.CheckpointLoaded()
@@ -78,12 +83,23 @@ class Keeper:
         self._ended = True
         self._rouse()
 
+    async def rest(self, within: float) -> None:
+        """Wait so many seconds for the last save."""
+        if self._task is not None:
+            _, unfinished = await asyncio.wait([self._task], timeout=within)
+            if unfinished:
+                self._fail("the last save", TimeoutError())
+
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    async def run(self) -> None:
-        """Runs as a task."""
+    def begin(self, tasks: Tasks) -> None:
+        """From now on what is to be saved is saved."""
+        self._task = tasks.spawn(self._run(), "keeper")
+
+    async def _run(self) -> None:
+        self._generation = (int(self._wall() * 1000), 0)  # a session that begins later is newer
         while True:
             while self._condemned:
                 await self._condemn(self._condemned.pop(0))
@@ -99,8 +115,7 @@ class Keeper:
     async def _save(self, checkpoint: Checkpoint) -> None:
         if self._taken:
             return
-        # A session that begins later is newer: its epoch is when it first saves.
-        epoch, sequence = self._generation or (int(self._wall() * 1000), 0)
+        epoch, sequence = self._generation
         self._generation = (epoch, sequence + 1)
         try:
             async with asyncio.timeout(self._policy.save_timeout):

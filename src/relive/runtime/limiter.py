@@ -33,10 +33,10 @@ class DialLimiter:
         self._waiting.append(turn)
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:
             if turn.done() and not turn.cancelled():
                 self._pass_on()  # our turn came while we were leaving
-            else:
+            elif turn in self._waiting:  # else it was passed over already
                 self._waiting.remove(turn)
             raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 
@@ -12,9 +13,14 @@ from relive.core.closes import Dropped
 from relive.core.journal import Frame, Journal
 from relive.ports import Connection, ConnectionGone
 
+log = logging.getLogger("relive")
+
 _BURST = 128
 "Frames read in one go before other tasks get their turn: about a third of a millisecond."
-
+_LAST_WORDS = 0.3
+"Seconds that a connection on which writing failed has to be read to its end."
+_REMAINS = 0.05
+"Seconds that a connection which did not answer our close frame has for frames that had arrived."
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
@@ -34,15 +40,27 @@ class Listener(Protocol):
         """Wait until more frames can be kept."""
         ...
 
+    def dropped(self, number: int, drop: Dropped) -> None:
+        """They ended it."""
+        ...
+
     def written(self) -> None:
         """A waiting frame has gone out."""
         ...
 
 
+def cut(connection: Connection) -> None:
+    """Abort a connection of which nobody may hear any more, whatever comes of it."""
+    try:
+        connection.abort()
+    except Exception:
+        log.exception("a connection could not be aborted")
+
+
 class Link:
     """The tasks around one connection."""
 
-    __slots__ = ("_closed", "_journal", "_listener", "_loop", "_may_write", "_pinged", "_pinging", "_reader", "_spawn",
+    __slots__ = ("_closed", "_journal", "_listener", "_loop", "_may_write", "_pinging", "_reader", "_spawn", "_stalled",
                  "_writer", "connection", "number")  # fmt: skip
 
     def __init__(self, number: int, connection: Connection, journal: Journal, listener: Listener, spawn: Spawn) -> None:
@@ -53,19 +71,18 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._may_write = False
         self._closed = False
+        self._stalled = False
         self._spawn = spawn
         self._reader = spawn(self._read(), f"reader {number}")
         self._writer: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
-        self._pinged = False
 
     def __repr__(self) -> str:
         return f"<Link: connection {self.number}>"
 
-    @property
-    def writing(self) -> bool:
-        """Whether frames still go out here."""
-        return self._writer is not None and not self._writer.done()
+    def silent_for(self) -> float:
+        """Seconds since the last sign of life. A reader that is held up could not hear any, so that is no silence."""
+        return 0.0 if self._stalled else self._loop.time() - self.connection.last_sign_of_life
 
     def start_writing(self) -> None:
         """From now on the journal may be written here."""
@@ -101,26 +118,42 @@ class Link:
         if self._writer is None and self._may_write:
             self._writer = self._spawn(self._write(), f"writer {self.number}")
 
+    async def flush(self, within: float) -> bool:
+        """Write what waits; returns whether all of it went out within so many seconds."""
+        self.wake()
+        if self._writer is not None:
+            await asyncio.wait([self._writer], timeout=within)
+        return not self._journal.waiting
+
     async def _write(self) -> None:
         connection, journal, listener = self.connection, self._journal, self._listener
         try:
-            while True:
-                while (entry := journal.write(self._loop.time())) is not None:
-                    listener.written()
-                    await connection.send(entry.frame)
-                listener.tell(ev.JournalFlushed(self.number))
-                if not journal.waiting:
-                    return
+            while self._may_write and (entry := journal.write(self._loop.time())) is not None:
+                listener.written()
+                await connection.send(entry.frame)
         except ConnectionGone as exc:
             self.broke(exc.drop)
+        except (asyncio.CancelledError, Exception) as exc:  # by somebody else: we forbid writing before we cancel it
+            self.broke(Dropped(None, f"writing ended with {type(exc).__name__}", origin="network"))
+            raise
         finally:
             self._writer = None
+            listener.written()  # what was dropped made room, too
+        if self._may_write:
+            listener.tell(ev.JournalFlushed(self.number))
 
     def broke(self, drop: Dropped) -> None:
-        """Writing failed. The reader hears of the end, and of its reason, once it has read what came before it."""
-        self._may_write = False
-        if self._reader.done():
-            self._dropped(drop)
+        """Writing failed. The reader hears of the end, and of its reason, once it has read what came before it.
+
+        If it does not within a moment, the connection has broken on writing only.
+        """
+        if self._may_write:
+            self._may_write = False
+            self._spawn(self._end(drop), f"end {self.number}")
+
+    async def _end(self, drop: Dropped) -> None:
+        await asyncio.wait([self._reader], timeout=_LAST_WORDS)
+        self._dropped(drop)
 
     async def _read(self) -> None:
         number, listener = self.number, self._listener
@@ -129,22 +162,27 @@ class Link:
             while True:
                 for _ in range(_BURST):
                     if arrived(number, await recv()):
-                        await listener.room()
+                        await self._stall()
                 await asyncio.sleep(0)
         except ConnectionGone as exc:
             self._dropped(exc.drop)
+        except asyncio.CancelledError:
+            self._dropped(Dropped(None, "reading was cancelled", origin="network"))  # by somebody else: we tell before
+            raise
+
+    async def _stall(self) -> None:
+        self._stalled = True
+        await self._listener.room()
+        self._stalled = False
+        self._listener.tell(ev.Heard(self.number, 0.0))  # and the time in which nothing could be heard does not count
 
     def _dropped(self, drop: Dropped) -> None:
         if not self._closed:
-            self._listener.tell(ev.ConnectionDropped(self.number, drop))
+            self._listener.dropped(self.number, drop)
 
-    def probe(self, within: float) -> None:
-        """Tell of a recent sign of life, or ask for one."""
-        silent_for = self._loop.time() - self.connection.last_sign_of_life
-        if 0.0 < silent_for < within and self._pinged:
-            self._listener.tell(ev.Heard(self.number, silent_for))
-        elif self._pinging is None:
-            self._pinged = True
+    def probe(self) -> None:
+        """Ask for a sign of life, unless that has been asked for and not been answered."""
+        if self._pinging is None:
             self._pinging = self._spawn(self._ping(), f"ping {self.number}")
 
     async def _ping(self) -> None:
@@ -157,23 +195,31 @@ class Link:
         self._listener.tell(ev.Heard(self.number, 0.0, round_trip))
 
     async def close(self, grace: float) -> None:
-        """Close in good order: our close frame is written, and answered or the grace has passed. Frames are read on."""
+        """Close in good order: our close frame is written, and answered or the grace has passed. Frames are read on.
+
+        It does not raise, nor take much longer than the grace, whatever the connection does.
+        """
         self._closed = True
         self.stop_writing()
+        until = self._loop.time() + grace
+        closing = self._spawn(self._take_leave(), f"farewell {self.number}")
         try:
-            with contextlib.suppress(ConnectionGone, TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self.connection.close()
+            await asyncio.wait([closing], timeout=grace)
+            cut(self.connection)
+            await asyncio.wait([self._reader], timeout=max(until - self._loop.time(), _REMAINS))
         finally:
-            self.connection.abort()
-        await asyncio.wait([self._reader], timeout=grace)
-        self.release()
+            closing.cancel()
+            self.release()
+
+    async def _take_leave(self) -> None:
+        with contextlib.suppress(Exception):
+            await self.connection.close()
 
     def release(self) -> None:
         """Cut the connection, if it is not closed, and stop all tasks but the one that runs."""
         self._closed = True
         self._may_write = False
-        self.connection.abort()
+        cut(self.connection)
         current = asyncio.current_task()
         for task in (self._reader, self._writer, self._pinging):
             if task is not None and task is not current:

@@ -1,6 +1,10 @@
 """Performs the core's orders, and tells it what came of them. It decides nothing: `relive.core.table` does.
 
 One runtime is one session. Every task it starts is in `_tasks`, so that closing leaves nothing behind.
+
+What is plugged in is somebody else's code: it may raise, hang, or return nonsense. It is called where that ends in a
+fact (a failed opening, a lost connection) or in a notice. If something raises all the same, `broke` ends the session
+with an error, so that nobody hangs. One thing cannot be helped: code that blocks the event loop.
 """
 
 from __future__ import annotations
@@ -16,26 +20,26 @@ from relive.core import effects as do, events as ev, wire
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import DEFAULT, Policy
-from relive.core.schema import Table
+from relive.core.schema import Table, name_of
 from relive.core.table import TABLE
 from relive.errors import CommandError, SessionClosed, SessionFailed
-from relive.ports import Clock, ConnectionGone, HandleStore, Notice, Observer, SeedHook, Transport
+from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
+from relive.runtime.dialling import Dialling, discreet
+from relive.runtime.ending import release
 from relive.runtime.keeper import Keeper
-from relive.runtime.limiter import DialLimiter, shared_limiter
+from relive.runtime.limiter import DialLimiter
 from relive.runtime.link import Link
 from relive.runtime.room import Room
 from relive.runtime.stats import Stats
-from relive.runtime.tasks import Tasks
+from relive.runtime.tasks import Tasks, start
 from relive.runtime.watch import Watch
 
 log = logging.getLogger("relive")
 
 End: TypeAlias = SessionClosed | SessionFailed
 _CLOCK = LoopClock()  # it has nothing of a session's
-_FLUSH = 1.0  # seconds that closing waits for what is unwritten (P13)
-_REST = 0.25  # seconds that closing waits for the store, for observers, for cancelled tasks
 
 
 class Runtime:
@@ -56,10 +60,10 @@ class Runtime:
     """
 
     # Slots, a list where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is light.
-    __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_flushed", "_keeper", "_keeping", "_limiter",
-                 "_observing", "_receive_error", "_send_error", "_shutting", "_tasks", "_telling", "_timer",
-                 "_timer_at", "arrived", "clock", "delivery", "ended", "lifecycle", "link", "outgoing", "policy",
-                 "room", "session_id", "setup_complete", "transport", "watch")  # fmt: skip
+    __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_keeper", "_receive_error", "_send_error", "_shutting",
+                 "_tasks", "_telling", "_timer", "_timer_at", "arrived", "clock", "delivery", "ended", "lifecycle",
+                 "link", "outgoing", "policy", "room", "session_id", "setup_complete", "transport", "watch",
+                 "written")  # fmt: skip
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class Runtime:
         self.arrived = self.delivery.arrived
         self.room = self.delivery.room
         self.outgoing = Room(self.lifecycle.journal, limit=self.policy.send_limit, timeout=self.policy.send_timeout)
+        self.written = self.outgoing.written
         self.link: Link | None = None
         self.session_id: str | None = None
         self.setup_complete: object | None = None
@@ -105,21 +110,17 @@ class Runtime:
         self._keeper: Keeper | None = None
         if store is not None and key is not None:
             self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=self.notice)
-        self._limiter = limiter
         self._receive_error = receive_error
         self._send_error = send_error
-        self._tasks = Tasks(self._broke)
+        self._tasks = Tasks(self.broke)
         self._asking = Asking(seed, self._tasks, tell=self.tell, notice=self.notice)
-        self._dialling: asyncio.Task[None] | None = None
-        self._keeping: asyncio.Task[None] | None = None
-        self._observing: asyncio.Task[None] | None = None
+        self._dialling = Dialling(transport, limiter, self._tasks, tell=self.tell, up=self._up)
         self._shutting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._facts: list[ev.Event] = []
         self._telling = False
-        self._flushed: asyncio.Future[None] | None = None
-        self._culprit: Exception | None = None
+        self._culprit: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"<Runtime: {self.lifecycle!r}>"
@@ -134,9 +135,8 @@ class Runtime:
         if self.lifecycle.state != self.lifecycle.table.initial or self._timer is not None:
             raise CommandError("open it again", self.lifecycle.state)
         if self._keeper is not None:
-            self._keeping = self._tasks.spawn(self._keeper.run(), "keeper")
-        if self.watch.observed:
-            self._observing = self._tasks.spawn(self.watch.dispatch(), "observers")
+            self._keeper.begin(self._tasks)
+        self.watch.begin(self._tasks)
         final = self.lifecycle.table.final
         up = self.watch.next(lambda step: step.dest == "ACTIVE" or step.dest in final)
         try:
@@ -147,14 +147,14 @@ class Runtime:
             raise
         if self.ended is not None:
             await self.close()
-            raise self.receive_error() from self._culprit
+            raise self.receive_error() from self._culprit or self._dialling.cause
 
     async def close(self) -> None:
         """End the session, within two seconds; again and again if one likes. Being cancelled does not stop it."""
         if not self.lifecycle.final:
             self.tell(ev.CloseRequested())
-        if self._shutting is not None and self._shutting is not asyncio.current_task():
-            await asyncio.shield(self._shutting)
+        assert self._shutting is not None  # noqa: S101 - whatever ends a session orders that
+        await asyncio.shield(self._shutting)
 
     def receive_error(self) -> Exception:
         """What a receiver gets after the end."""
@@ -170,7 +170,13 @@ class Runtime:
         return self.delivery.counts.stats(self.lifecycle.journal, self.watch.overflows, store_errors)
 
     def tell(self, event: ev.Event) -> None:
-        """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn."""
+        """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn.
+
+        Raises:
+            CommandError: the fact is a command that the session cannot obey in its state. It raises nothing else.
+        """
+        if self._shutting is not None and not self.lifecycle.final:
+            return  # the machine itself broke
         self._facts.append(event)
         if self._telling:
             return
@@ -179,22 +185,49 @@ class Runtime:
         try:
             while self._facts:
                 fact = self._facts.pop(0)
-                for order in lifecycle.handle(fact, clock.now(), clock.wall(), clock.jitter()):
-                    self._perform(order)
+                try:
+                    orders = lifecycle.handle(fact, clock.now(), clock.wall(), clock.jitter())
+                except CommandError:
+                    raise
+                except Exception as exc:  # noqa: BLE001 - an embedder's guard, a clock, we ourselves
+                    self.broke(exc, f"handling {name_of(fact)}")
+                    continue
+                for order in orders:
+                    try:
+                        self._perform(order)
+                    except Exception as exc:  # noqa: BLE001 - what else was ordered is performed all the same
+                        self.broke(exc, f"performing {type(order).__name__}")
         finally:
             self._telling = False
         self._set_timer()
+
+    def dropped(self, number: int, drop: Dropped) -> None:
+        """A connection was lost."""
+        checkpoint = self.lifecycle.scene.situation.checkpoint
+        self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
+
+    def broke(self, exc: BaseException, what: str) -> None:
+        """Something raised that may not. The session ends with an error, so that nobody hangs for it."""
+        log.error("%s raised", what, exc_info=exc)
+        if self._shutting is not None:
+            return
+        if self.ended is None:
+            self._culprit = exc
+            drop = Dropped(None, f"internal error: {type(exc).__name__}", origin="local")
+            detail = "something raised that may not; the log says what"
+            self.ended = SessionFailed(do.Failure("internal", drop, detail))
+            # A connection is to blame if there is one; if there is none, the session is closed.
+            number = self.lifecycle.connection
+            for fact in (ev.OpenFailed(number, drop), ev.ConnectionDropped(number, drop), ev.CloseRequested()):
+                self.tell(fact)
+        else:  # that, too, goes wrong
+            self._facts.clear()
+            self._shut(flush=False)
 
     def notice(self, what: str, detail: str) -> None:
         """Tell the observers of something that is no transition."""
         log.info("%s: %s", what, detail)
         self.watch.tell(Notice(what, detail, self.clock.now(), self.lifecycle.connection))
-
-    def written(self) -> None:
-        """A waiting frame has gone out."""
-        self.outgoing.written()
-        if not self.lifecycle.journal.waiting and self._flushed is not None and not self._flushed.done():
-            self._flushed.set_result(None)
 
     def _perform(self, order: do.Effect) -> None:
         match order:
@@ -202,18 +235,17 @@ class Runtime:
                 self._report(transition)
             case do.Open():
                 self.delivery.counts.openings += 1
-                self._dialling = self._tasks.spawn(self._dial(order), f"dial {order.number}")
+                self._dialling.open(order)
             case do.Write(number):
-                if self.link is not None and self.link.number == number:
-                    self.link.start_writing()
+                self._link(number).start_writing()
             case do.HangUp(number):
-                if self.link is not None and self.link.number == number:
-                    self._tasks.spawn(self._hang_up(self.link), f"hang-up {number}")
-            case do.Abandon(number):
-                self._abandon(number)
+                link = self._link(number)
+                link.stop_writing()
+                self._tasks.spawn(self._hang_up(link), f"hang-up {number}")
+            case do.Abandon():
+                self._abandon()
             case do.Probe(number):
-                if self.link is not None and self.link.number == number:
-                    self.link.probe(self.policy.probe_after)
+                self._link(number).probe()
             case do.Prepare():
                 self._tasks.spawn(self._prepare(), "prepare")
             case do.Load():
@@ -238,7 +270,7 @@ class Runtime:
             case do.Warn(what, detail):
                 self.notice(what, detail)
             case do.Fail(failure):
-                self.ended = SessionFailed(failure)
+                self.ended = self.ended or SessionFailed(failure)
             case do.Shut(flush):
                 self._shut(flush=flush)
             case _:
@@ -250,44 +282,34 @@ class Runtime:
             self.delivery.counts.came_up(step.verdict)
         self.watch.tell(step)
 
-    async def _dial(self, order: do.Open) -> None:
-        try:
-            async with self._limiter or shared_limiter():
-                self.tell(ev.DialStarted(order.number))
-                connection = await self.transport.open(order)
-        except ConnectionGone as exc:
-            self._culprit = exc
-            self.tell(ev.OpenFailed(order.number, exc.drop))
-            return
-        except Exception as exc:  # noqa: BLE001 - a wrong configuration surfaces as whatever the SDK raises
-            self._culprit = exc
-            reason = f"{type(exc).__name__}: {exc}"
-            self.tell(ev.OpenFailed(order.number, Dropped(None, reason, "opening", origin="local")))
-            return
-        if self._dialling is not asyncio.current_task() or self.lifecycle.final:
-            connection.abort()
-            return
-        self._dialling = None
+    def _up(self, number: int, connection: Connection) -> None:
         self.session_id = connection.session_id
         self.setup_complete = connection.setup_complete
-        self.link = Link(order.number, connection, self.lifecycle.journal, self, self._tasks.spawn)
-        self.tell(ev.ConnectionOpened(order.number))
+        self.link = Link(number, connection, self.lifecycle.journal, self, self._tasks.spawn)
+        self.tell(ev.ConnectionOpened(number))
+
+    def _link(self, number: int) -> Link:
+        link = self.link
+        assert link is not None and link.number == number  # noqa: S101, PT018 - the core orders nothing of any other
+        return link
 
     async def _hang_up(self, link: Link) -> None:
-        await link.close(self.policy.close_grace)
-        self.tell(ev.ConnectionClosed(link.number))
+        try:
+            await link.close(self.policy.close_grace)
+        finally:
+            self.link = None
+            self.tell(ev.ConnectionClosed(link.number))
 
-    def _abandon(self, number: int) -> None:
-        if self._dialling is not None and self._dialling is not asyncio.current_task():
-            self._dialling.cancel()
-        self._dialling = None
-        if self.link is not None and self.link.number == number:
+    def _abandon(self) -> None:
+        self._dialling.abandon()
+        if self.link is not None:
             self.link.release()
             self.link = None
 
     async def _prepare(self) -> None:
         with contextlib.suppress(Exception):  # the dial itself will tell
-            await self.transport.prepare()
+            async with asyncio.timeout(self.policy.open_timeout):
+                await self.transport.prepare()
 
     async def _load(self) -> None:
         assert self._keeper is not None  # noqa: S101 - asked for only with a store
@@ -305,61 +327,33 @@ class Runtime:
 
     def _due(self) -> None:
         self._timer = self._timer_at = None
+        try:
+            self._look()
+        except Exception as exc:  # noqa: BLE001 - the clock, or the connection
+            self.broke(exc, "looking at the time")
+
+    def _look(self) -> None:
         now = self.clock.now()
-        while (due := self.lifecycle.deadline) is not None and due[0] <= now:
+        while self._shutting is None and (due := self.lifecycle.deadline) is not None and due[0] <= now:
             name = due[1]
-            if name in ("probe", "silence") and self.link is not None:
+            if name in ("probe", "silence"):
                 # Frames are signs of life too, but telling the core of each would cost more than looking now and then.
-                silent_for = now - self.link.connection.last_sign_of_life
+                link = self._link(self.lifecycle.connection)
+                silent_for = link.silent_for()
                 limit = self.policy.probe_after if name == "probe" else self.policy.probe_timeout
                 if silent_for < limit:
-                    self.tell(ev.Heard(self.link.number, silent_for))
+                    self.tell(ev.Heard(link.number, silent_for))
                     continue
             self.tell(ev.DeadlineReached(name))
         self._set_timer()
 
     def _shut(self, *, flush: bool) -> None:
-        if self.ended is None:
-            self.ended = SessionClosed()
+        self.ended = self.ended or SessionClosed()
         self.delivery.inbox.end(self.receive_error)
         self.outgoing.end()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._shutting = asyncio.get_running_loop().create_task(self._release(flush=flush), name="relive close")
-
-    async def _release(self, *, flush: bool) -> None:
-        """Leave nothing behind, in less than two seconds, whatever hangs."""
-        if self._keeper is not None:
-            self._keeper.end()
-        link = self.link
-        if link is not None:
-            if flush and not await self._flush(link):
-                link.release()  # who takes no frames takes no farewell either
-            await link.close(self.policy.close_grace)
-            self.link = None
-        self.watch.end()
-        last = [task for task in (self._keeping, self._observing) if task is not None]
-        if last:
-            await asyncio.wait(last, timeout=_REST)  # what happened last is saved and told, too
-        await self._tasks.end(_REST)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REST):
-                await self.transport.aclose()
-
-    async def _flush(self, link: Link) -> bool:
-        """Write what waits; returns whether all of it went out in time."""
-        self._flushed = asyncio.get_running_loop().create_future()
-        link.wake()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FLUSH):
-                while self.lifecycle.journal.waiting and link.writing:
-                    await self._flushed
-                    self._flushed = asyncio.get_running_loop().create_future()
-        return not self.lifecycle.journal.waiting
-
-    def _broke(self, exc: Exception) -> None:
-        if not self.lifecycle.final:
-            self._culprit = exc
-            drop = Dropped(None, f"internal error: {type(exc).__name__}", origin="local")
-            self.tell(ev.OpenFailed(self.lifecycle.connection, drop))
-            self.tell(ev.ConnectionDropped(self.lifecycle.connection, drop))
+        self._dialling.abandon()
+        link, self.link = self.link, None
+        work = release(
+            link, self._keeper, self.watch, self._tasks, self.transport, flush=flush, grace=self.policy.close_grace
+        )
+        self._shutting = start(work, "close")

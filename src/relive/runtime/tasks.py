@@ -5,42 +5,63 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 log = logging.getLogger("relive")
+
+Work: TypeAlias = Coroutine[Any, Any, None]
+
+
+def start(work: Work, name: str) -> asyncio.Task[None]:
+    """Start a task; it begins once whoever starts it has gone on, also in a loop whose tasks are eager."""
+    loop = asyncio.get_running_loop()
+    if loop.get_task_factory() is None:
+        return loop.create_task(work, name=f"relive {name}")
+    task = loop.create_task(_in_its_turn(work), name=f"relive {name}")
+    task.add_done_callback(lambda _: work.close())  # it may have been cancelled before it began
+    return task
+
+
+async def _in_its_turn(work: Work) -> None:
+    await asyncio.sleep(0)
+    await work
 
 
 class Tasks:
     """Starts tasks and knows those that run.
 
     Args:
-        broke: told of an exception that a task ended with. None may raise; if one does, nobody must hang for it.
+        broke: told of an exception that a task ended with, and of its name. None may raise; if one does, nobody must
+            hang for it.
     """
 
     __slots__ = ("_broke", "_running")
 
-    def __init__(self, broke: Callable[[Exception], None]) -> None:
+    def __init__(self, broke: Callable[[BaseException, str], None]) -> None:
         self._broke = broke
         self._running: list[asyncio.Task[None]] = []  # an empty set would weigh more, and there are never many
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Work, name: str) -> asyncio.Task[None]:
         """Start a task."""
-        task = asyncio.get_running_loop().create_task(work, name=f"relive {name}")
+        task = start(work, name)
         self._running.append(task)
         task.add_done_callback(self._done)
         return task
 
-    async def end(self, within: float) -> None:
-        """Cancel what runs, and wait for it so many seconds."""
+    def cancel(self) -> None:
+        """Cancel what runs."""
         for task in self._running:
             task.cancel()
+
+    async def end(self, within: float) -> None:
+        """Cancel what runs, and wait for it so many seconds. What refuses to be cancelled is named in the log."""
+        self.cancel()
         if self._running:
-            await asyncio.wait(self._running, timeout=within)
+            _, stubborn = await asyncio.wait(self._running, timeout=within)
+            for task in stubborn:
+                log.warning("%s does not let itself be cancelled, and is left behind", task.get_name())
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.remove(task)
-        if task.cancelled() or (exc := task.exception()) is None:
-            return
-        log.error("%s raised", task.get_name(), exc_info=exc)
-        if isinstance(exc, Exception):
-            self._broke(exc)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self._broke(exc, task.get_name())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from relive.core.effects import Transition
 from relive.ports import Notice, Observer
+from relive.runtime.tasks import Tasks
 
 log = logging.getLogger("relive")
 
@@ -17,28 +19,33 @@ BOUND = 1000
 
 
 class Watch:
-    """Passes transitions and notices on to whoever looks. Nobody who looks can slow or break the session."""
+    """Passes transitions and notices on to whoever looks. Nobody who looks can slow or break the session.
 
-    __slots__ = ("_ended", "_followers", "_observers", "_queue", "_waiters", "_wake", "overflows")
+    With one exception that cannot be helped: observers are called on the event loop, and one that blocks it blocks
+    everything that runs there.
+    """
+
+    __slots__ = ("_ended", "_followers", "_observers", "_queue", "_task", "_waiters", "_wake", "overflows")
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self.overflows = 0
         self._observers = tuple(observers)
         self._queue: list[Transition | Notice] = []
         self._wake: asyncio.Future[None] | None = None
-        self._followers: list[_Follower] = []
+        self._followers: list[weakref.ref[Follower]] = []
         self._waiters: list[tuple[Callable[[Transition], bool], asyncio.Future[Transition | None]]] = []
+        self._task: asyncio.Task[None] | None = None
         self._ended = False
 
-    @property
-    def observed(self) -> bool:
-        """Whether there are observers, for whom `dispatch` is to run."""
-        return bool(self._observers)
+    def begin(self, tasks: Tasks) -> None:
+        """From now on observers are told, if there are any."""
+        if self._observers:
+            self._task = tasks.spawn(self._dispatch(), "observers")
 
     def tell(self, news: Transition | Notice) -> None:
         """Pass something on, without waiting for anybody."""
         if isinstance(news, Transition):
-            for follower in self._followers:
+            for follower in self._following():
                 self.overflows += follower.put(news)
             for wanted, waiter in self._waiters:
                 if not waiter.done() and wanted(news):
@@ -56,11 +63,16 @@ class Watch:
         """Nothing more will happen."""
         self._ended = True
         self._rouse()
-        for follower in self._followers:
+        for follower in self._following():
             follower.end()
         for _, waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    async def rest(self, within: float) -> None:
+        """Wait so many seconds for observers to be told what happened last."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=within)
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -76,20 +88,23 @@ class Watch:
         self._waiters.append((wanted, waiter))
         return waiter
 
-    async def follow(self) -> AsyncIterator[Transition]:
-        """Every transition from now on, to the end of the session. A follower that lags misses some, counted."""
+    def follow(self) -> Follower:
+        """Every transition from this call on, to the end of the session. One that lags misses some, counted."""
+        follower = Follower()
         if self._ended:
-            return
-        follower = _Follower()
-        self._followers.append(follower)
-        try:
-            while (news := await follower.get()) is not None:
-                yield news
-        finally:
-            self._followers.remove(follower)
+            follower.end()
+        else:
+            self._following()
+            self._followers.append(weakref.ref(follower))
+        return follower
 
-    async def dispatch(self) -> None:
-        """Runs as a task: hands the queue to the observers."""
+    def _following(self) -> list[Follower]:
+        """Those who still look; who is not referred to by anybody else any more is forgotten."""
+        alive = [follower for reference in self._followers if (follower := reference()) is not None]
+        self._followers = [weakref.ref(follower) for follower in alive]
+        return alive
+
+    async def _dispatch(self) -> None:
         while True:
             while self._queue:
                 self._hand_out(self._queue.pop(0))
@@ -106,38 +121,38 @@ class Watch:
                     observer.transition(news)
                 else:
                     observer.notice(news)
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # the result of a cancelled future raises the latter
                 log.exception("an observer raised; the session goes on")
 
 
-class _Follower:
-    """One reader of changes, and what it has not read yet."""
+class Follower:
+    """One iterator of changes, and what it has not read yet. Cancelling it loses nothing."""
 
     def __init__(self) -> None:
         self._news: deque[Transition] = deque()
-        self._wake: asyncio.Future[None] | None = None
+        self._woken = asyncio.Event()
         self._ended = False
 
-    def put(self, news: Transition) -> int:
-        """Returns how many were lost to it: 0 or 1."""
-        if len(self._news) >= BOUND:
-            return 1
-        self._news.append(news)
-        self._rouse()
-        return 0
+    def __aiter__(self) -> Follower:
+        return self
 
-    def end(self) -> None:
-        self._ended = True
-        self._rouse()
-
-    def _rouse(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    async def get(self) -> Transition | None:
+    async def __anext__(self) -> Transition:
         while not self._news:
             if self._ended:
-                return None
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+                raise StopAsyncIteration
+            self._woken.clear()
+            await self._woken.wait()
         return self._news.popleft()
+
+    def put(self, news: Transition) -> bool:
+        """Returns whether it was lost."""
+        lost = len(self._news) >= BOUND
+        if not lost:
+            self._news.append(news)
+            self._woken.set()
+        return lost
+
+    def end(self) -> None:
+        """Nothing more will happen."""
+        self._ended = True
+        self._woken.set()

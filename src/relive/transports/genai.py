@@ -98,7 +98,8 @@ class GenaiTransport:
         policy: the numbers.
     """
 
-    __slots__ = ("_config", "_factory", "_fresh_client", "_leaving", "_policy", "client", "known_keys", "model")
+    __slots__ = ("_config", "_factory", "_fresh_client", "_leaving", "_opened", "_policy", "client", "known_keys",
+                 "model")  # fmt: skip
 
     def __init__(
         self, client: Client, *, model: str, config: Config = None, policy: Policy, factory: ClientFactory | None = None
@@ -109,6 +110,7 @@ class GenaiTransport:
         self.client = client
         self._factory = factory
         self._fresh_client = True
+        self._opened = 0
         self._policy = policy
         self._config = read_config(config)
         self._leaving: list[asyncio.Future[Any]] = []
@@ -160,16 +162,21 @@ class GenaiTransport:
     async def prepare(self) -> None:
         """Have a client with fresh credentials ready."""
         if self._factory is not None and not self._fresh_client:
-            self.client = await self._factory()
-            self._fresh_client = True
+            opened = self._opened
+            client: Any = await self._factory()
+            if not isinstance(client, Client):
+                raise SettingError("client", type(client).__name__, "a google.genai.Client from the function as well")
+            if opened == self._opened:  # else it comes too late, and would be stale by the next time
+                self.client, self._fresh_client = client, True
 
     async def open(self, opening: Opening) -> Connection:
         """Dial and set up, with the SDK."""
         try:
             await self.prepare()
         except Exception as exc:
-            raise ConnectionGone(_dropped(exc, "opening")) from exc
+            raise ConnectionGone(self._discreet(_dropped(exc, "opening"), opening)) from exc
         self._fresh_client = False
+        self._opened += 1
         manager = self.client.aio.live.connect(model=self.model, config=self.config_for(opening))
         entering = asyncio.ensure_future(manager.__aenter__())
         try:
@@ -217,9 +224,13 @@ class GenaiTransport:
         task.add_done_callback(self._leaving.remove)
 
     async def aclose(self) -> None:
-        """Wait until connections that were left are gone."""
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        """Wait until connections that were left are gone; who is cancelled waiting leaves none either."""
+        try:
+            if self._leaving:
+                await asyncio.wait(self._leaving)
+        finally:
+            for task in self._leaving:
+                task.cancel()
 
 
 class _Websocket:

@@ -1,0 +1,146 @@
+"""P4: saving never blocks or breaks a session: newest wins, coalesced, time-boxed; failures are events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.runtime.puppets import Shelf, moment, playing, simulated, staged, text, update
+
+from relive.core.checkpoint import Checkpoint
+from relive.core.closes import Dropped
+from relive.core.policy import Policy
+from relive.runtime.keeper import Keeper, digest
+from relive.runtime.tasks import Tasks
+
+POLICY = Policy(stable_after=0.5, probe=False)
+
+
+@simulated
+async def test_of_those_that_wait_only_the_newest_is_saved() -> None:
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada") as play:
+        shelf.stubborn.add("save")
+        play.wire.says(*(update(str(number)) for number in range(5)))
+        await moment()
+        shelf.stubborn.clear()
+        shelf.let_go()
+        await moment()
+        assert [handle for handle, _ in shelf.saved] == ["4"] or [handle for handle, _ in shelf.saved] == ["0", "4"]
+        play.wire.says(update("5"))
+        await moment()
+        generations = [generation for _, generation in shelf.saved]
+        assert generations == sorted(set(generations))
+
+
+@simulated
+async def test_a_save_that_hangs_is_given_up_and_the_next_one_made() -> None:
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada") as play:
+        shelf.hung.add("save")
+        play.wire.says(update("one"))
+        await asyncio.sleep(4)
+        shelf.hung.clear()
+        play.wire.says(update("two"))
+        await asyncio.sleep(2)
+        assert [handle for handle, _ in shelf.saved] == ["two"]
+        assert play.witness.troubles == ["store_error"]
+        assert play.witness.notices[0].detail == "save failed: TimeoutError"
+
+
+@simulated
+async def test_a_store_whose_errors_quote_what_was_saved_is_not_quoted() -> None:
+    """P5."""
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada") as play:
+        shelf.raises["save"] = ValueError("cannot store CANARY")
+        play.wire.says(update("CANARY"))
+        await moment()
+        assert "CANARY" not in repr(play.witness.notices)
+
+
+@simulated
+async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() -> None:
+    """P3."""
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada") as play:
+        play.wire.says(update("one"))
+        await asyncio.sleep(1)
+        shelf.raises["condemn"] = OSError("disk full")
+        play.exchange.refusals.append(Dropped(1008, "BidiGenerateContent session not found", "opening"))
+        play.wire.ends()
+        await moment()
+        assert str(play.runtime.lifecycle.verdict) == "not_restored(rejected)"
+        assert play.witness.troubles == ["handle_quarantined", "store_error"]
+        assert play.witness.notices[-1].detail == "condemn failed: OSError"
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    keeper.save(Checkpoint("one"))
+    keeper.condemn("other")
+    keeper.condemn("one")
+    del shelf.raises["condemn"]
+    shelf.saved.clear()
+    keeper.begin(Tasks(lambda *_: None))
+    keeper.end()
+    await keeper.rest(1.0)
+    assert shelf.saved == []
+    stored = await shelf.load("ada")
+    assert stored.condemned == {digest("one"), digest("other")}
+
+
+@simulated
+async def test_a_session_that_began_earlier_does_not_overtake_a_later_one() -> None:
+    """Whoever began later owns the key, whoever saves first."""
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada") as older:
+        await asyncio.sleep(5)
+        shelf.answers = None
+        newer = staged(policy=POLICY, store=shelf, key="ada")
+        await newer.runtime.start()
+        await asyncio.sleep(1)
+        for play, handle in ((newer, "newer"), (older, "older"), (older, "older still"), (newer, "newest")):
+            play.wire.says(update(handle))
+            await moment()
+        await newer.runtime.close()
+        assert newer.witness.troubles == []
+        assert older.witness.troubles == ["session_taken"]
+    shelf.answers = ...
+    stored = await shelf.load("ada")
+    assert stored.checkpoint.handle == "newest"
+
+
+@simulated
+async def test_a_keeper_that_never_began_has_nothing_to_wait_for() -> None:
+    keeper = Keeper(Shelf(), "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    keeper.end()
+    await keeper.rest(1.0)
+
+
+@simulated
+async def test_what_the_store_holds_is_compared_with_what_it_is_for() -> None:
+    """P2, P3."""
+    shelf = Shelf()
+    transport: Any = staged().exchange
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    assert (await keeper.load(transport)).checkpoint is None  # type: ignore[union-attr]
+    for checkpoint, mismatch in (
+        (Checkpoint("h", "model", "backend"), ""),
+        (Checkpoint("h", "another", "backend"), "other_model"),
+        (Checkpoint("h", "model", "elsewhere"), "other_backend"),
+        (Checkpoint("bad", "model", "backend"), "quarantined"),
+    ):
+        await shelf.condemn("ada", digest("bad"), ttl=100.0)
+        await shelf.save("ada", checkpoint, generation=(1, 1), ttl=100.0)
+        loaded: Any = await keeper.load(transport)
+        assert (loaded.checkpoint, loaded.mismatch) == (checkpoint, mismatch)
+
+
+@simulated
+async def test_without_a_store_handles_are_kept_and_condemned_in_memory_only() -> None:
+    async with playing(policy=POLICY) as play:
+        await play.channel.send(text("hello"))
+        play.wire.says(update("one"))
+        await asyncio.sleep(1)
+        play.exchange.refusals.append(Dropped(1008, "BidiGenerateContent session not found", "opening"))
+        play.wire.ends()
+        await moment()
+        assert play.witness.troubles == ["handle_quarantined"]
