@@ -22,6 +22,7 @@ def a_usable_update_replaces_the_checkpoint(step: Step) -> None:
         return
     assert _newest(step) == step.event.handle
     assert step.after.resumable
+    assert step.after.suspect == 0  # the server has taken in whatever was sent before it
     assert step.ordered(do.Save) == [do.Save(step.after.checkpoint)] if step.after.checkpoint else False
 
 
@@ -259,6 +260,13 @@ def nothing_is_opened_from_a_handle_but_while_resuming(step: Step) -> None:
     """P1: the handle is the newest checkpoint's."""
     for order in step.ordered(do.Open):
         assert (order.handle is not None) == (step.after.state == "RESUMING")
+
+
+@promise(states=OPEN)
+def the_age_of_a_handle_counts_from_the_end_of_the_last_connection(step: Step) -> None:
+    """P3: however it ended."""
+    if step.before.link in ("up", "closing") and step.after.link not in ("up", "closing"):
+        assert step.ordered(do.Shut) or step.after.down_wall == step.after.wall
 
 
 @promise(states=OPEN)

@@ -1,7 +1,6 @@
 """Mutates the rows of the table: every mutant must be killed by a promise.
 
-    python -m tests.promises.mutation          rows as they are written
-    python -m tests.promises.mutation --each   rows taken apart, one for each state and each fact (takes minutes)
+    python -m tests.promises.mutation
 
 Each row is deleted, sent to every other state (or kept from leaving), stripped of its guard and of each of its actions.
 A mutant is killed by a check that fails somewhere on a walk, by a step that breaks there, or because no sound table can
@@ -17,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any, Final, TypeAlias
 
@@ -74,18 +73,10 @@ def _mutants(rows: Rows) -> Iterator[Mutant]:
             yield Mutant(row, f"does not {action}", (*before, attrs.evolve(row, do=left), *after))
 
 
-def _apart(rows: Rows) -> Iterator[Row[Any, Any, Any]]:
-    """The same rows, one for each state and each fact."""
-    for row in rows:
-        for source in row.sources:
-            for on in row.on if isinstance(row.on, tuple) else (row.on,):
-                yield attrs.evolve(row, source=source, on=on)
-
-
-@lru_cache(maxsize=2)
-def mutants(*, each: bool = False) -> tuple[Mutant, ...]:
-    """All of them, in the order of the table; `each`: of each row once for each of its states and facts."""
-    return tuple(_mutants(tuple(_apart(TABLE.rows)) if each else TABLE.rows))
+@lru_cache(maxsize=1)
+def mutants() -> tuple[Mutant, ...]:
+    """All of them, in the order of the table."""
+    return tuple(_mutants(TABLE.rows))
 
 
 def fate(mutant: Mutant) -> str:
@@ -101,7 +92,7 @@ def fate(mutant: Mutant) -> str:
             return _promise(error)
         except Exception as error:  # noqa: BLE001 - whatever a faulty table does to the core
             return f"broke: {type(error).__name__}"
-    return EQUAL if all(_equal(table, ground) for ground in suite.GROUNDS) else SURVIVED
+    return EQUAL if all(equal(table, ground) for ground in suite.GROUNDS) else SURVIVED
 
 
 def _kind(problem: str) -> str:
@@ -119,7 +110,7 @@ def _promise(error: AssertionError) -> str:
     return next((name for name in reversed(names) if name in checks), "an assertion in the core")
 
 
-def _equal(table: Table[Any, Any, Any], ground: str) -> bool:
+def equal(table: Table[Any, Any, Any], ground: str) -> bool:
     """Whether each move from each reachable situation does the same on both tables."""
     on = suite.GROUNDS[ground]
     twin = Lifecycle(on.policy, compressed=on.compressed, engine=Compiled(table))
@@ -136,24 +127,23 @@ def _does(place: Place, move: Any) -> tuple[object, ...]:
     return (done, save(life.scene.situation), repr(life.journal.remember()))
 
 
-def _fate(number: int, *, each: bool) -> str:
-    return fate(mutants(each=each)[number])
+def _fate(number: int) -> str:
+    return fate(mutants()[number])
 
 
-def fates(*, each: bool = False) -> list[tuple[Mutant, str]]:
+def fates() -> list[tuple[Mutant, str]]:
     """What became of every mutant, found out on all processors."""
     for ground in suite.GROUNDS:
         suite.hold(ground=ground)  # what breaks without a mutation has killed nothing
-    everyone = mutants(each=each)
+    everyone = mutants()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        found = pool.map(partial(_fate, each=each), range(len(everyone)), chunksize=4)
-        return list(zip(everyone, found, strict=True))
+        return list(zip(everyone, pool.map(_fate, range(len(everyone)), chunksize=4), strict=True))
 
 
 def main() -> int:
     """Print a report; 1 if a mutant survived."""
     began = time.perf_counter()
-    found = fates(each="--each" in sys.argv)
+    found = fates()
     by = Counter(what for _, what in found)
     for name, count in by.most_common():
         print(f"{count:5}  {name}")  # noqa: T201 - a command prints

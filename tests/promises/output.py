@@ -17,12 +17,10 @@ def _rolls_back(step: Step) -> bool:
 def on_loss_the_open_turn_is_interrupted_at_once_and_once(step: Step) -> None:
     """P17: also on a connection that we left; and at no other time."""
     before = step.before
-    given_up = step.event == ev.DeadlineReached("answer") and before.returning and not before.owed
+    if step.event == ev.DeadlineReached("answer") and before.returning:
+        return  # that it comes back was waited for already: it is completed
     open_ = bool(before.owed) or before.answering or before.returning
     due = _rolls_back(step) and open_ and not before.interrupted
-    if step.event == ev.DeadlineReached("answer") and before.returning:
-        return
-    assert not given_up
     assert step.ordered(do.Interrupt) == [do.Interrupt()] * due
     if due:
         assert step.after.interrupted
@@ -71,13 +69,13 @@ def turn_complete_follows_if_nothing_is_replayed(step: Step) -> None:
 
 @promise(deadlines=("answer",), states=LIVE)
 def turn_complete_follows_if_no_output_comes_within_answer_timeout(step: Step) -> None:
-    """P17: the connection is none the worse for it."""
+    """P17: the connection is none the worse for it, unless it has been mute since it was resumed."""
+    before = step.before
+    assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * before.returning
     if step.lost:
         return
-    before = step.before
     assert step.after.withhold == 0
     assert not step.after.returning
-    assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * before.returning
     assert step.path in ((before.state,), ("DRAINING", "RESUMING"))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
-from tests.promises.mutation import EQUAL, SURVIVED, Mutant, fate, fates, mutants
+from tests.promises.mutation import EQUAL, SURVIVED, equal, fates, mutants
 
 from relive.core.table import TABLE
 
@@ -15,9 +16,11 @@ def test_every_mutant_of_every_row_is_killed() -> None:
     assert [str(mutant) for mutant, what in found if what in (EQUAL, SURVIVED)] == []
 
 
-def test_a_table_without_a_fault_survives() -> None:
-    """Else the kills would prove nothing."""
-    assert fate(Mutant(TABLE.rows[0], "nothing", TABLE.rows)) == EQUAL
+def test_a_table_without_a_fault_is_equal_and_one_with_a_fault_is_not() -> None:
+    """Else a survivor could be taken for an equal one."""
+    faulty = next(mutant.table() for mutant in mutants() if mutant.change == "does not note_life")
+    assert equal(attrs.evolve(TABLE), "patient")
+    assert not equal(faulty, "ordinary")
 
 
 def test_a_mutant_says_what_is_wrong_with_which_row() -> None:
