@@ -51,17 +51,17 @@ HANDLE_EXPIRED: Final = "HANDLE_EXPIRED"  # there was a conversation, and no han
 CLOSED: Final = "CLOSED"  # we ended it
 FAILED: Final = "FAILED"  # given up, with an error
 
-LIVE: Final = (ACTIVE, DRAINING)
-OPENING: Final = (CONNECTING, RESUMING)
-DEAF: Final = (CONNECTING, RESUMING, HANDLE_EXPIRED)
-HEARING: Final = (*LIVE, *DEAF)
-KEEPING: Final = (*LIVE, RESUMING)
-FORGETTING: Final = (CONNECTING, HANDLE_EXPIRED)
+LIVE: Final = (ACTIVE, DRAINING)  # frames flow
+OPENING: Final = (CONNECTING, RESUMING)  # a connection is being opened, or its predecessor closed
+DEAF: Final = (CONNECTING, RESUMING, HANDLE_EXPIRED)  # a connection that we hung up on is read to its end
+HEARING: Final = (*LIVE, *DEAF)  # a server may be heard
+KEEPING: Final = (*LIVE, RESUMING)  # … and goes on with this session
+FORGETTING: Final = (CONNECTING, HANDLE_EXPIRED)  # … although its session was thought lost
 AWAKE: Final = (CONNECTING, ACTIVE, DRAINING, RESUMING, WAITING, HANDLE_EXPIRED)
 OPEN: Final = (IDLE, *AWAKE)
 FINAL: Final = (CLOSED, FAILED)
-BEGUN: Final = (*AWAKE, *FINAL)
-ASSURED: Final = (IDLE, *OPENING, *LIVE, WAITING, *FINAL)
+BEGUN: Final = (*AWAKE, *FINAL)  # the store has had its say
+ASSURED: Final = (IDLE, *OPENING, *LIVE, WAITING, *FINAL)  # nothing is asked of the application
 
 at = ev.DeadlineReached
 LOST: Final = (ev.ConnectionDropped, at("silence"), at("answer"))
