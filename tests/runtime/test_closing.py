@@ -253,14 +253,15 @@ async def test_closing_before_the_beginning_is_closing() -> None:
 
 @simulated
 async def test_a_close_that_is_itself_cancelled_cuts_everything() -> None:
-    """As a loop does that ends: it cancels all tasks."""
+    """As it is by a loop that ends."""
     play = staged()
     await play.runtime.start()
     play.wire.hung.add("close")
     closing = asyncio.create_task(play.runtime.close())
     await moment()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
+    for task in asyncio.all_tasks():
+        if task.get_name() == "relive close":
+            task.cancel()
     await asyncio.wait([closing])
     await moment()
     assert play.wire.aborted

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 from tests.runtime.puppets import (
     DONE,
+    RESET,
     Shelf,
     Witness,
     failed,
@@ -144,8 +146,7 @@ async def test_an_order_that_cannot_be_performed_does_not_keep_the_others_from_b
     monkeypatch.setattr("relive.core.wire.interrupted", broken)
     async with playing(policy=CALM) as play:
         await play.channel.send(text("hello"))
-        play.wire.ends()
-        await moment()
+        play.runtime.tell(ev.ConnectionDropped(1, RESET))
         assert play.wire.aborted
         assert (await failed(play)).failure.cause == "internal"
 
@@ -225,6 +226,34 @@ async def test_a_hook_that_never_returns_is_not_waited_for(*, stubborn: bool) ->
 
 
 @simulated
+async def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_the_next_loss() -> None:
+    late, prompt = asyncio.Event(), asyncio.Event()
+    asked: list[str] = []
+
+    async def hook(reason: str, transcript: object) -> tuple[str, ...]:
+        asked.append(reason)
+        if len(asked) > 1:
+            await prompt.wait()
+            return ('{"prompt": 1}',)
+        while not late.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await late.wait()
+        return ('{"late": 1}',)
+
+    async with playing(policy=CALM, seed=hook) as play:
+        await lost(play)
+        play.wire.ends()
+        await moment()
+        assert (play.state, len(asked)) == ("HANDLE_EXPIRED", 2)
+        late.set()
+        await moment()
+        assert play.state == "HANDLE_EXPIRED"
+        prompt.set()
+        await moment()
+        assert play.wire.taken[0] == '{"prompt": 1}'
+
+
+@simulated
 async def test_a_hook_may_refuse() -> None:
     """P19."""
 
@@ -251,9 +280,11 @@ async def test_observers_that_raise_harm_nobody() -> None:
         await moment()
         play.runtime.notice("something", "happened")
         await moment()
+        play.runtime.notice("something", "else")
+        await moment()
         play.wire.says(DONE)
         assert await play.channel.recv() == DONE
-        assert play.witness.troubles == ["something"]
+        assert play.witness.troubles == ["something", "something"]
         assert play.witness.states == ["CONNECTING", "ACTIVE"]
 
 

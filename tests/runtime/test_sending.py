@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from tests.runtime.puppets import AUDIO, Play, go_away, moment, now, playing, simulated, text, update
 
+from relive.core import events as ev
 from relive.core.policy import Policy
 from relive.errors import SendBufferFull, SessionClosed
 
@@ -195,6 +196,19 @@ async def test_nothing_is_written_on_a_connection_once_it_is_being_left() -> Non
         assert first.taken == []
         await asyncio.sleep(1)
         assert written(play) == ["late"]
+
+
+@simulated
+async def test_nothing_is_written_from_the_very_moment_in_which_a_connection_is_left() -> None:
+    async with playing(policy=TIGHT) as play:
+        first = play.wire
+        first.says(update("one"))
+        await asyncio.sleep(1)
+        play.runtime.tell(ev.GoAwayReceived(1, 60.0))
+        assert play.state == "RESUMING"
+        await play.channel.send(AUDIO)
+        await moment()
+        assert (first.taken, play.wire.taken) == ([], [AUDIO])
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

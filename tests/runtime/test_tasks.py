@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
+import pytest
 from tests.runtime.puppets import left_behind, moment, playing, said, simulated, update
 
 from relive.core.policy import Policy
@@ -12,14 +14,20 @@ from relive.runtime.tasks import Tasks, start
 from relive.testing.loop import SimTask
 
 
-def eager(loop: Any, coro: Any, **options: Any) -> Any:
-    """A task whose first step is taken at once, as nearly as can be had without Python 3.12."""
+def plain(loop: Any, coro: Any, **options: Any) -> Any:
     return SimTask(coro, loop=loop, **options)
 
 
+# Since Python 3.12 there are tasks whose first step is taken at once.
+FACTORIES: dict[str, Any] = {"plain": plain}
+if sys.version_info >= (3, 12):
+    FACTORIES["eager"] = asyncio.create_eager_task_factory(SimTask)
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
 @simulated
-async def test_a_session_works_in_a_loop_with_a_task_factory() -> None:
-    asyncio.get_running_loop().set_task_factory(eager)
+async def test_a_session_works_in_a_loop_with_a_task_factory(factory: str) -> None:
+    asyncio.get_running_loop().set_task_factory(FACTORIES[factory])
     async with playing(policy=Policy(stable_after=0.5)) as play:
         play.wire.says(update("one"), said("hello"))
         await asyncio.sleep(1)
@@ -31,7 +39,7 @@ async def test_a_session_works_in_a_loop_with_a_task_factory() -> None:
 
 @simulated
 async def test_work_that_is_cancelled_before_it_began_is_not_complained_of() -> None:
-    asyncio.get_running_loop().set_task_factory(eager)
+    asyncio.get_running_loop().set_task_factory(plain)
     began: list[int] = []
 
     async def work() -> None:

@@ -174,7 +174,6 @@ class Link:
         self._stalled = True
         await self._listener.room()
         self._stalled = False
-        self._listener.tell(ev.Heard(self.number, 0.0))  # and the time in which nothing could be heard does not count
 
     def _dropped(self, drop: Dropped) -> None:
         if not self._closed:

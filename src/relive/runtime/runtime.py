@@ -62,8 +62,8 @@ class Runtime:
     # Slots, a list where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is light.
     __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_keeper", "_receive_error", "_send_error", "_shutting",
                  "_tasks", "_telling", "_timer", "_timer_at", "arrived", "clock", "delivery", "ended", "lifecycle",
-                 "link", "outgoing", "policy", "room", "session_id", "setup_complete", "transport", "watch",
-                 "written")  # fmt: skip
+                 "link", "outgoing", "policy", "room", "session_id", "setup_complete", "transport",
+                 "watch")  # fmt: skip
 
     def __init__(
         self,
@@ -91,30 +91,30 @@ class Runtime:
             table=table,
         )
         self.watch = Watch(observers)
+        tell, notice = self.tell, self.notice  # one each: every mention of a method makes another
         self.delivery = Delivery(
             self.lifecycle,
             self.policy,
             transport.known_keys,
-            tell=self.tell,
-            notice=self.notice,
+            tell=tell,
+            notice=notice,
             remember=seed is not None,
         )
         self.arrived = self.delivery.arrived
         self.room = self.delivery.room
         self.outgoing = Room(self.lifecycle.journal, limit=self.policy.send_limit, timeout=self.policy.send_timeout)
-        self.written = self.outgoing.written
         self.link: Link | None = None
         self.session_id: str | None = None
         self.setup_complete: object | None = None
         self.ended: End | None = None
         self._keeper: Keeper | None = None
         if store is not None and key is not None:
-            self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=self.notice)
+            self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=notice)
         self._receive_error = receive_error
         self._send_error = send_error
         self._tasks = Tasks(self.broke)
-        self._asking = Asking(seed, self._tasks, tell=self.tell, notice=self.notice)
-        self._dialling = Dialling(transport, limiter, self._tasks, tell=self.tell, up=self._up)
+        self._asking = Asking(seed, self._tasks, tell=tell, notice=notice)
+        self._dialling = Dialling(transport, limiter, self._tasks, tell=tell, up=self._up)
         self._shutting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -205,6 +205,10 @@ class Runtime:
         """A connection was lost."""
         checkpoint = self.lifecycle.scene.situation.checkpoint
         self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
+
+    def written(self) -> None:
+        """Less waits to be written than before."""
+        self.outgoing.written()
 
     def broke(self, exc: BaseException, what: str) -> None:
         """Something raised that may not. The session ends with an error, so that nobody hangs for it."""
