@@ -21,6 +21,17 @@ async def next_call(w: World) -> list[types.FunctionCall]:
     raise AssertionError("the turn ended without a call")
 
 
+async def call_after_a_handle(w: World, words: str) -> list[types.FunctionCall]:
+    """Have tools called in a turn that no handle covers, and let the connection be stable."""
+    await w.ask("hello")
+    await w.turn()
+    await asyncio.sleep(1.0)
+    await w.ask(words)
+    calls = await next_call(w)
+    await asyncio.sleep(1.0)
+    return calls
+
+
 def answers(calls: list[types.FunctionCall]) -> list[types.FunctionResponse]:
     return [types.FunctionResponse(id=call.id, name=call.name, response={"ok": True}) for call in calls]
 
@@ -29,12 +40,7 @@ def answers(calls: list[types.FunctionCall]) -> list[types.FunctionResponse]:
 async def test_a_pending_call_is_cancelled_at_once_and_made_again() -> None:
     """P16, P17: the late answer to the old call is not sent, and counted; the new one is answered as ever."""
     async with world(policy=QUICK) as w:
-        await w.ask("hello")
-        await w.turn()
-        await asyncio.sleep(1.0)
-        await w.ask("tool:weather,time")
-        old = await next_call(w)
-        await asyncio.sleep(1.0)
+        old = await call_after_a_handle(w, "tool:weather,time")
         w.reset()
         new = await next_call(w)
         cancelled = [m.tool_call_cancellation.ids for m in w.heard if m.tool_call_cancellation is not None]
@@ -53,12 +59,7 @@ async def test_a_pending_call_is_cancelled_at_once_and_made_again() -> None:
 async def test_from_a_batch_only_the_unknown_answers_are_taken() -> None:
     """P16."""
     async with world(policy=QUICK) as w:
-        await w.ask("hello")
-        await w.turn()
-        await asyncio.sleep(1.0)
-        await w.ask("tool:weather")
-        old = await next_call(w)
-        await asyncio.sleep(1.0)
+        old = await call_after_a_handle(w, "tool:weather")
         w.reset()
         new = await next_call(w)
         await w.session.send_tool_response(function_responses=answers([*old, *new]))
@@ -72,12 +73,7 @@ async def test_from_a_batch_only_the_unknown_answers_are_taken() -> None:
 async def test_an_answer_that_is_given_while_resuming_is_not_sent_to_a_session_that_never_asked() -> None:
     """P16: the reported loss "tool results sent into a session that never asked"."""
     async with world(policy=QUICK) as w:
-        await w.ask("hello")
-        await w.turn()
-        await asyncio.sleep(1.0)
-        await w.ask("tool:weather")
-        old = await next_call(w)
-        await asyncio.sleep(1.0)
+        old = await call_after_a_handle(w, "tool:weather")
         w.server.refuse_next(503, times=2)
         w.reset()
         await asyncio.sleep(0.01)

@@ -17,10 +17,6 @@ from relive.core.checkpoint import Checkpoint
 from relive.core.closes import Dropped, Judgement
 from relive.core.effects import Failure, Verdict
 
-DeadlineName: TypeAlias = Literal[
-    "load", "opening", "retry", "seed", "drain", "late_handle", "rotate", "probe", "silence", "answer", "limit"
-]
-
 Link: TypeAlias = Literal["none", "opening", "up", "closing"]
 
 _LIVE = ("ACTIVE", "DRAINING")
