@@ -8,21 +8,28 @@ What it knows is the ground truth: what was consumed and not rolled back. It ref
 what the real service would close a connection for closes it here, with the same words.
 
 Where to look next: `server_script` (all that can be configured), `server_connection` (setup, limits, closes),
-`server_conversation` (input, turns, handles), `server_truth` (sessions, timelines), `server_model` (answers),
+`server_conversation` (input, turns, handles), `server_truth` (sessions, timelines), `server_record` (connections),
+`server_fate` (what is decided beforehand), `server_unsolicited` (words out of turn), `server_model` (answers),
 `server_wire` (client frames), `server_client` (the client's words, and a client without a transport).
+
+A simulation sends hundreds of millions of audio frames through here. The way of such a frame is kept short (`receive`,
+`Connection.receive`, `Conversation.consume`), and a test counts its calls.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from relive.testing.server_admission import Refused, read_door
-from relive.testing.server_connection import Connection, Fate
-from relive.testing.server_desk import Close, Desk, Reset, Send, ServerOutput
-from relive.testing.server_script import ServerScript
-from relive.testing.server_truth import Kind, Payload, Session
+from relive.testing.server_connection import Connection
+from relive.testing.server_desk import NEVER, Close, Desk, Reset, Send, ServerOutput
+from relive.testing.server_fate import Fate, Plans
+from relive.testing.server_record import Admission
+from relive.testing.server_script import CLOSES, ServerScript
+from relive.testing.server_truth import Kind, Payload, Session, Snapshot
+from relive.testing.server_unsolicited import Unsolicited
 
 __all__ = ["Admitted", "Close", "FakeLiveServer", "Refused", "Reset", "Send", "ServerOutput"]
 
@@ -30,7 +37,7 @@ Admitted: TypeAlias = Refused | int
 "What a dial comes to: refused, or the number of the connection."
 
 
-class FakeLiveServer:
+class FakeLiveServer(Plans):
     """A Gemini Live server as a state machine. After each input comes `take()`; at `deadline` comes `advance()`.
 
     Two servers with the same script and seed that are given the same inputs at the same times put out the same bytes.
@@ -38,12 +45,10 @@ class FakeLiveServer:
 
     def __init__(self, script: ServerScript | None = None, *, seed: int = 0) -> None:
         """Start without connections and sessions. The seed makes ids and handles."""
+        super().__init__()
         self._desk = Desk(script or ServerScript(), seed)
         self._connections: dict[int, Connection] = {}
-        self._dialled = 0
-        self._now = float("-inf")
-        self._refusals: deque[int] = deque()
-        self._fates: deque[Fate] = deque()
+        self._now = -NEVER
 
     @property
     def script(self) -> ServerScript:
@@ -53,6 +58,9 @@ class FakeLiveServer:
     @script.setter
     def script(self, script: ServerScript) -> None:
         self._desk.script = script
+        if not script.withhold_handles:
+            for connection in self._connections.values():
+                connection.release(self._now)
 
     @property
     def live(self) -> tuple[int, ...]:
@@ -65,9 +73,26 @@ class FakeLiveServer:
         return tuple(self._desk.sessions)
 
     @property
+    def admissions(self) -> tuple[Admission, ...]:
+        """What became of each connection, in the order of their numbers. Upgrades that were refused are not among them.
+
+        The records of open connections go on being written.
+        """
+        return tuple(self._desk.admissions)
+
+    @property
+    def handles(self) -> Mapping[str, Snapshot]:
+        """What each handle stands for that was ever given, good or not, in the order in which they were given.
+
+        The keys are the handles themselves, which are secrets elsewhere: think before you print it.
+        """
+        return MappingProxyType(self._desk.handles)
+
+    @property
     def deadline(self) -> float | None:
         """When `advance` is to be called next; None while nothing is going on. Nothing need come of that call."""
-        return self._desk.deadline
+        at = self._desk.next_at
+        return at if at < NEVER else None
 
     def session_of(self, conn: int) -> Session | None:
         """Return the session of an open connection; None before its setup is complete."""
@@ -86,18 +111,24 @@ class FakeLiveServer:
         door = read_door(path, headers, self._desk.script)
         if isinstance(door, Refused):
             return door
-        self._dialled += 1
+        record = Admission(len(self._desk.admissions) + 1, self._now)
+        self._desk.admissions.append(record)
         fate = self._fates.popleft() if self._fates else None
-        self._connections[self._dialled] = Connection(self._desk, self._dialled, door, fate)
-        return self._dialled
+        self._connections[record.number] = Connection(self._desk, record, door, fate)
+        return record.number
 
     def receive(self, conn: int, frame: str | bytes, now: float) -> None:
         """Take a client frame. One that comes after the connection's end is ignored."""
-        self.advance(now)
+        if now < self._now or self._desk.next_at <= now:
+            self.advance(now)
+        else:
+            # The usual case, without a further call: nothing is due.
+            self._now = now
         connection = self._connections.get(conn)
-        if connection:
+        if connection is not None:
             connection.receive(frame, self._now)
-            self._settle(connection)
+            if not connection.is_open or self._desk.next_at <= self._now:
+                self._settle(connection)
 
     def lost(self, conn: int, now: float) -> None:
         """Learn that the client's side is gone, closed or reset; nothing is put out for it any more."""
@@ -109,13 +140,16 @@ class FakeLiveServer:
     def advance(self, now: float) -> None:
         """Let time pass. What was due on the way happens at its own time, so a late call changes nothing."""
         self._now = max(self._now, now)
-        self._settle()
+        if self._desk.next_at <= self._now:
+            self._settle()
 
     def take(self) -> list[ServerOutput]:
         """Take what is to be done to connections, in order. `Close` and `Reset` end theirs."""
         outputs = self._desk.outputs
-        self._desk.outputs = []
-        return outputs
+        if outputs:
+            self._desk.outputs = []
+            return outputs
+        return []
 
     def go_away(self, conn: int, time_left: float | str | None, now: float) -> None:
         """Send GoAway, and end the connection after that time as the script says.
@@ -132,7 +166,7 @@ class FakeLiveServer:
         """Close a connection, for instance with one of `CLOSES`; None or 1006 resets it."""
         connection = self._operate(conn, now)
         if connection:
-            connection.close(code, reason, self._now)
+            connection.close(code, reason, self._now, "server")
             self._settle(connection)
 
     def reset(self, conn: int, now: float) -> None:
@@ -149,42 +183,66 @@ class FakeLiveServer:
         """Send a resumption update now, if the setup asked for them; what it says depends on script and moment."""
         connection = self._operate(conn, now)
         if connection and connection.talk and not connection.muted:
-            connection.talk.update()
+            connection.talk.update(self._now)
+            self._settle(connection)
 
     def inject(self, conn: int, frame: str | bytes, now: float) -> None:
         """Send any frame at all: malformed, unknown, several messages in one."""
         if self._operate(conn, now):
-            self._desk.outputs.append(Send(conn, frame))
+            self._desk.send(conn, frame)
 
-    def refuse_next(self, status: int, times: int = 1) -> None:
-        """Answer the next dials with this HTTP status."""
-        self._refusals.extend([status] * times)
+    def unsolicited(self, conn: int, kind: Unsolicited, now: float) -> None:
+        """Say something that nothing asks for. It changes nothing in what the server knows, with two exceptions.
 
-    def hang_next_setup(self, times: int = 1) -> None:
-        """Accept the next dials and never answer their setup."""
-        self._fates.extend([Fate("hang")] * times)
+        A handle is a good one, whatever is going on and whatever the setup asked for. A tool call waits for a response
+        of this connection, outside any turn: nothing comes of the response, but it is not a stray one. What needs a
+        session is not said before the setup is complete.
+        """
+        connection = self._operate(conn, now)
+        if connection:
+            connection.unsolicited(kind, self._now)
 
-    def close_next_setup(self, code: int | None, reason: str, times: int = 1) -> None:
-        """Accept the next dials and close instead of answering their setup; None or 1006 resets."""
-        self._fates.extend([Fate("close_in_setup", (code, reason))] * times)
+    def duplicate_next(self, conn: int, times: int) -> None:
+        """Send the next frames of this connection twice each, whatever they are."""
+        if conn in self._connections:
+            self._desk.send_twice(conn, times)
 
-    def close_after_next_setup(self, code: int | None, reason: str, delay: float = 0.0, times: int = 1) -> None:
-        """Let the next connections come up, and close them so many seconds after `setupComplete`."""
-        self._fates.extend([Fate("close_later", (code, reason), delay)] * times)
-
-    def mute_after_next_setup(self, delay: float = 0.0, times: int = 1) -> None:
-        """Let the next connections come up, and mute them so many seconds after `setupComplete`."""
-        self._fates.extend([Fate("mute_later", delay=delay)] * times)
+    def restart(self, now: float, *, keep_handles: bool = True) -> None:
+        """Reset all connections at once, as a server that is started anew; its handles are known to it, or not."""
+        self.advance(now)
+        for connection in tuple(self._connections.values()):
+            connection.close(None, "", self._now, "server")
+        self._connections.clear()
+        if not keep_handles:
+            self.expire_handles(now)
 
     def expire_handles(self, now: float) -> None:
         """Make all handles given so far unknown."""
         self.advance(now)
         self._desk.snapshots.clear()
 
-    def forget_plans(self) -> None:
-        """Undo what was said about the next dials: they are treated as the script says again."""
-        self._refusals.clear()
-        self._fates.clear()
+    def reject_handles(self, code: int | None, reason: str, now: float) -> None:
+        """Close every setup that presents one of the handles given so far, with these words; None or 1006 resets."""
+        self._doom_handles(Fate("close_in_setup", (code, reason)), now)
+
+    def poison_handles(
+        self,
+        how: Literal["die", "mute"],
+        delay: float,
+        now: float,
+        close: tuple[int | None, str] = CLOSES["internal_error"],
+    ) -> None:
+        """Accept the handles given so far, and have what comes up from them die or fall mute.
+
+        That happens so many seconds after `setupComplete`, each time; `close` is what those that die are closed with.
+        A plan for that connection (`close_after_next_setup`, `mute_after_next_setup`) goes first. Handles that are
+        given on such a connection before its end are good.
+        """
+        self._doom_handles(Fate("close_later", close, delay) if how == "die" else Fate("mute_later", delay=delay), now)
+
+    def _doom_handles(self, fate: Fate, now: float) -> None:
+        self.advance(now)
+        self._desk.dooms.update(dict.fromkeys(self._desk.snapshots, fate))
 
     def _operate(self, conn: int, now: float) -> Connection | None:
         self.advance(now)
@@ -194,8 +252,9 @@ class FakeLiveServer:
         """Do everything that is due, each at its time, and forget the connections that have ended by it."""
         if touched and not touched.is_open:
             del self._connections[touched.number]
-        while due := self._desk.pop_due(self._now):
-            at, conn, timer = due
+        desk = self._desk
+        while desk.next_at <= self._now:
+            at, conn, timer = desk.pop()
             connection = self._connections[conn]
             connection.due(timer, at)
             if not connection.is_open:

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 
 from relive.testing.server_desk import Desk
-from relive.testing.server_script import CLOSES, CloseCause, ServerScript
+from relive.testing.server_record import HandleFault
+from relive.testing.server_script import CLOSES, ServerScript
 from relive.testing.server_truth import Snapshot
 from relive.testing.server_wire import Setup
 
@@ -43,8 +44,10 @@ class Door:
 class Turned:
     """A setup is refused with a close."""
 
-    close: CloseCause
-    "Code and reason."
+    close: tuple[int | None, str]
+    "Code and reason; no code for a reset."
+    fault: HandleFault = ""
+    "What was wrong with the handle."
     after_setup: bool = False
     "The close comes right after `setupComplete`."
 
@@ -98,21 +101,26 @@ def judge_setup(desk: Desk, door: Door, setup: Setup, now: float) -> Turned | Sn
     if setup.history:
         return Turned(CLOSES["invalid_argument"])
     if _HANDLE.fullmatch(setup.handle) is None:
-        return Turned(CLOSES["invalid_handle"])
-    snapshot = desk.snapshots.get(setup.handle)
-    if snapshot is None or _is_dead(snapshot, door, script, now):
-        return Turned(script.closes.unknown_handle)
+        return Turned(CLOSES["invalid_handle"], "malformed")
+    snapshot = desk.handles.get(setup.handle)
+    if snapshot is None or snapshot.session.backend != door.backend:
+        return Turned(script.closes.unknown_handle, "unknown")
+    if setup.handle not in desk.snapshots or _is_dead(snapshot, script, now):
+        return Turned(script.closes.unknown_handle, "expired")
+    doom = desk.dooms.get(setup.handle)
+    if doom is not None and doom.kind == "close_in_setup":
+        return Turned(doom.close, "rejected")
     if snapshot.session.is_open and script.refuse_overlap:
-        return Turned(script.closes.handle_in_use)
+        return Turned(script.closes.handle_in_use, "in_use")
     if snapshot.session.model != setup.model:
-        return Turned(script.closes.other_model, after_setup=True)
+        return Turned(script.closes.other_model, "other_model", after_setup=True)
     return snapshot
 
 
-def _is_dead(snapshot: Snapshot, door: Door, script: ServerScript, now: float) -> bool:
+def _is_dead(snapshot: Snapshot, script: ServerScript, now: float) -> bool:
     session, ttl = snapshot.session, script.limits.handle_ttl
     expired = ttl is not None and session.ended_at is not None and now - session.ended_at > ttl
-    return expired or session.over or session.backend != door.backend
+    return expired or session.over
 
 
 def _credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], *, constrained: bool) -> set[str]:

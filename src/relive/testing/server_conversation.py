@@ -14,6 +14,7 @@ from relive.testing.server_resumption import Handles
 from relive.testing.server_script import CLOSES, CloseCause
 from relive.testing.server_truth import Branch, Consumed, Context, Emitted, Kind, Payload, Session, Snapshot
 from relive.testing.server_turn import Turn
+from relive.testing.server_unsolicited import Unsolicited
 from relive.testing.server_wire import (
     ClientFrame,
     Content,
@@ -34,6 +35,8 @@ class Conversation:
         """Start fresh, or from a snapshot: what was consumed after it is rolled back, and no turn is in progress."""
         self.session = session
         self.context = start.context.copy() if start else Context()
+        self.full = False
+        "What was refused last was refused because the context has no room for it."
         self._desk = desk
         self._conn = conn
         self._setup = setup
@@ -46,6 +49,9 @@ class Conversation:
         self._turn: Turn | None = None
         self._owed: deque[tuple[Emitted, Answer]] = deque()
         self._last_audio = 0.0
+        self._listening = False
+        # Tool calls outside a turn that nobody has responded to.
+        self._unasked: dict[str, None] = {}
         session.entered(conn, self._branch)
 
     def start(self, now: float) -> None:
@@ -66,17 +72,18 @@ class Conversation:
         self._consumed = index
         audio = read_audio(frame)
         if audio is not None:
-            self._take("audio", audio, now)
+            self._hear(audio, now)
         else:
             refusal = self._apply(read(frame), now)
             if refusal is not None:
                 return refusal
         limit = script.limits.context_bytes
         if limit is not None and self.context.size > limit and not self._setup.compression:
+            self.full = True
             return script.closes.context_exhausted
         every = script.updates.every_frames
         if every is not None and index % every == 0:
-            self.update()
+            self.update(now)
         return None
 
     def due(self, timer: Literal["turn", "late", "rhythm", "speech"], at: float) -> None:
@@ -85,7 +92,7 @@ class Conversation:
             case "turn":
                 self._step(at)
             case "late":
-                self.update()
+                self.update(at)
             case "rhythm":
                 self._beat(at)
             case "speech":
@@ -93,25 +100,46 @@ class Conversation:
             case _:
                 assert_never(timer)
 
-    def update(self) -> None:
+    def update(self, now: float) -> None:
         """Send a resumption update about this moment."""
-        self._handles.update(self.session, self.context, self._branch, self._consumed, busy=self._turn is not None)
+        busy = self._turn is not None
+        self._handles.update(self.session, self.context, self._branch, self._consumed, busy=busy, now=now)
+
+    def release(self, now: float) -> None:
+        """Send the update that was due while handles were withheld."""
+        if self._handles.held_back and not self._desk.is_armed(self._conn, "late"):
+            self._desk.arm(self._conn, "late", now)
+
+    def unsolicited(self, kind: Unsolicited, now: float) -> None:
+        """Say something out of turn that is about this session: a tool call, a cancellation or else a handle."""
+        if kind == "tool_call":
+            call = self._desk.new_call(self._conn)
+            self._unasked[call] = None
+            self.session.unsolicited_calls.append(call)
+            self._desk.say(self._conn, {"toolCall": {"functionCalls": [{"id": call, "name": "unasked", "args": {}}]}})
+        elif kind == "tool_call_cancellation":
+            ids = list(self._unasked) or [self._desk.new_id("call")]
+            self._unasked.clear()
+            self._desk.say(self._conn, {"toolCallCancellation": {"ids": ids}})
+        else:
+            self._handles.give(self.session, self.context, self._branch, self._consumed, now)
 
     def _beat(self, at: float) -> None:
         """Send the update that the clock asks for."""
-        self.update()
+        self.update(at)
         every = self._desk.script.updates.every_seconds
         if every is not None:
             self._desk.arm(self._conn, "rhythm", at + every)
 
     def _check_silence(self, at: float) -> None:
         """End the speech if nothing was heard for long enough; look again later if something was."""
+        self._listening = False
         silence = self._desk.script.vad_silence
         if silence is None or not self.context.audio_frames or self.context.activity:
             return
         over_at = self._last_audio + silence
         if over_at > at:
-            self._desk.arm(self._conn, "speech", over_at)
+            self._listen(over_at)
         else:
             self._demand(at)
 
@@ -168,15 +196,23 @@ class Conversation:
         else:
             self._demand(now)
 
+    def _hear(self, audio: bytes, now: float) -> None:
+        """Take in one audio frame. Nearly all frames are: it goes straight, past what the others need."""
+        script = self._desk.script
+        kept = audio if script.keep_bytes is None else audio[: script.keep_bytes]
+        self._branch.items.append(Consumed("audio", kept, self._conn, self._consumed, now))
+        self.context.hear(audio)
+        if script.audio_interrupts:
+            self._interrupt(now)
+        self._heard_audio(now)
+
     def _take(self, kind: Kind, payload: Payload, now: float) -> None:
+        if kind == "audio" and isinstance(payload, bytes):
+            self._hear(payload, now)
+            return
         self._note(kind, payload if isinstance(payload, str) else payload[: self._desk.script.keep_bytes], now)
         context = self.context
-        if kind == "audio" and isinstance(payload, bytes):
-            context.hear(payload)
-            if self._desk.script.audio_interrupts:
-                self._interrupt(now)
-            self._heard_audio(now)
-        elif kind == "video":
+        if kind == "video":
             context.video = True
             context.size += len(payload)
         elif kind == "text" and isinstance(payload, str):
@@ -196,12 +232,19 @@ class Conversation:
         """Watch for the end of speech. The timer is not moved by every frame: it looks again when it is due."""
         self._last_audio = now
         script = self._desk.script
+        if self._listening and script.vad_frames is None:
+            return
         if self.context.activity or not self._setup.automatic:
             return
         if script.vad_frames is not None and self.context.audio_frames >= script.vad_frames:
             self._demand(now)
-        elif script.vad_silence is not None and not self._desk.is_armed(self._conn, "speech"):
-            self._desk.arm(self._conn, "speech", now + script.vad_silence)
+        elif script.vad_silence is not None and not self._listening:
+            self._listen(now + script.vad_silence)
+
+    def _listen(self, until: float) -> None:
+        """Look then whether speech has ended."""
+        self._listening = True
+        self._desk.arm(self._conn, "speech", until)
 
     def _demand(self, now: float) -> None:
         """Answer what was said: now, or when the turn in progress is over."""
@@ -228,9 +271,13 @@ class Conversation:
 
     def _take_responses(self, ids: tuple[str, ...], now: float) -> None:
         pending = self._turn.pending if self._turn else {}
-        stray = [call for call in ids if call not in pending]
-        self.session.stray_tool_responses.extend(stray)
-        if stray and self._desk.script.stray_tool_response == "swallow":
+        unawaited = [call for call in ids if call not in pending and call not in self._unasked]
+        for call in unawaited:
+            here = self._desk.callers.get(call) == self._conn
+            (self.session.late_tool_responses if here else self.session.stray_tool_responses).append(call)
+        for call in ids:
+            self._unasked.pop(call, None)
+        if unawaited and self._desk.script.stray_tool_response == "swallow":
             self._swallow = True
             self._drop_turn("swallowed")
         elif self._turn and self._turn.respond(ids):

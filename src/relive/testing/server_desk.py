@@ -9,6 +9,8 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 
+from relive.testing.server_fate import Fate
+from relive.testing.server_record import Admission
 from relive.testing.server_script import ServerScript
 from relive.testing.server_truth import Session, Snapshot
 
@@ -19,13 +21,19 @@ Timer: TypeAlias = Literal[
 
 TIMERS: Final[tuple[Timer, ...]] = get_args(Timer)
 
+NEVER: Final = float("inf")
+"An instant that does not come."
+
 MAX_REASON: Final = 123
 "Bytes that fit into a close frame beside the code."
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True, weakref_slot=False)
 class Send:
-    """Send this frame on this connection: text if it is a `str`, else binary."""
+    """Send this frame on this connection: text if it is a `str`, else binary.
+
+    Nobody changes it; it is not frozen because that is slow.
+    """
 
     conn: int
     "Number of the connection."
@@ -64,11 +72,22 @@ class Desk:
         self.script = script
         self.outputs: list[ServerOutput] = []
         self.sessions: list[Session] = []
+        self.admissions: list[Admission] = []
         self.snapshots: dict[str, Snapshot] = {}
+        "What the handles that are good stand for."
+        self.handles: dict[str, Snapshot] = {}
+        "The same of every handle that was ever given."
+        self.dooms: dict[str, Fate] = {}
+        "What becomes of connections that present one of these handles."
+        self.callers: dict[str, int] = {}
+        "Ids of all tool calls that were ever announced, and the connections they were announced on."
+        self.next_at = NEVER
+        "When the next timer is due: always exact, because it is looked at with every frame."
+        self._twice: dict[int, int] = {}
         self._seed = seed
         self._ids = 0
         self._armed: dict[tuple[int, Timer], int] = {}
-        self._agenda: list[tuple[float, int, int, Timer]] = []
+        self._agenda: list[tuple[float, int, tuple[int, Timer]]] = []
         self._entries = 0
 
     def new_id(self, kind: str) -> str:
@@ -77,11 +96,23 @@ class Desk:
         key = f"{self._seed}:{kind}:{self._ids}".encode()
         return f"{kind}-{hashlib.blake2b(key, digest_size=16).hexdigest()}"
 
+    def new_call(self, conn: int) -> str:
+        """Make the id of a tool call that is announced on this connection."""
+        call = self.new_id("call")
+        self.callers[call] = conn
+        return call
+
     def arm(self, conn: int, timer: Timer, at: float) -> None:
         """Set a timer, or set it anew. At equal times what was armed first is due first."""
-        self._entries += 1
-        self._armed[conn, timer] = self._entries
-        heapq.heappush(self._agenda, (at, self._entries, conn, timer))
+        key = (conn, timer)
+        anew = key in self._armed
+        entry = self._entries = self._entries + 1
+        self._armed[key] = entry
+        heapq.heappush(self._agenda, (at, entry, key))
+        if anew:
+            self._look()
+        elif at < self.next_at:
+            self.next_at = at
 
     def is_armed(self, conn: int, timer: Timer) -> bool:
         """Say whether a timer is set."""
@@ -91,39 +122,52 @@ class Desk:
         """Forget timers, armed or not."""
         for timer in timers:
             self._armed.pop((conn, timer), None)
+        self._look()
 
-    def disarm_all(self, conn: int) -> None:
-        """Forget all timers of a connection."""
+    def forget(self, conn: int) -> None:
+        """Forget everything about a connection: it has ended."""
+        self._twice.pop(conn, None)
         self.disarm(conn, *TIMERS)
 
-    @property
-    def deadline(self) -> float | None:
-        """When the next timer is due."""
-        agenda = self._agenda
-        while agenda:
-            at, entry, conn, timer = agenda[0]
-            if self._armed.get((conn, timer)) == entry:
-                return at
-            heapq.heappop(agenda)
-        return None
-
-    def pop_due(self, now: float) -> tuple[float, int, Timer] | None:
-        """Take the next timer that is due: when it was, on which connection, and which."""
-        due = self.deadline
-        if due is None or due > now:
-            return None
-        at, _, conn, timer = heapq.heappop(self._agenda)
-        del self._armed[conn, timer]
+    def pop(self) -> tuple[float, int, Timer]:
+        """Take the next timer: when it is due, on which connection, and which. There must be one: see `next_at`."""
+        at, _, key = heapq.heappop(self._agenda)
+        del self._armed[key]
+        self._look()
+        conn, timer = key
         return at, conn, timer
+
+    def send(self, conn: int, frame: str | bytes) -> None:
+        """Send a frame as it is, twice if that was asked for."""
+        self.outputs.append(Send(conn, frame))
+        if self._twice and self._twice.get(conn, 0) > 0:
+            self._twice[conn] -= 1
+            self.outputs.append(Send(conn, frame))
+
+    def send_twice(self, conn: int, times: int) -> None:
+        """Send so many more frames twice."""
+        self._twice[conn] = self._twice.get(conn, 0) + times
 
     def say(self, conn: int, message: dict[str, object]) -> None:
         """Send a message as JSON, in the script's manner."""
         text = json.dumps(message, indent=2) + "\n" if self.script.pretty else json.dumps(message)
-        self.outputs.append(Send(conn, text.encode() if self.script.binary else text))
+        self.send(conn, text.encode() if self.script.binary else text)
 
-    def hang_up(self, conn: int, code: int | None, reason: str) -> None:
+    def hang_up(self, conn: int, code: int | None, reason: str) -> Close | Reset:
         """Close a connection, or reset it if no code could be seen on a wire."""
-        if code is None or code == 1006:
-            self.outputs.append(Reset(conn))
-        else:
-            self.outputs.append(Close(conn, code, reason.encode()[:MAX_REASON].decode(errors="ignore")))
+        output = Reset(conn)
+        if code is not None and code != 1006:
+            output = Close(conn, code, reason.encode()[:MAX_REASON].decode(errors="ignore"))
+        self.outputs.append(output)
+        return output
+
+    def _look(self) -> None:
+        """Find out when the next timer is due: one that was disarmed or set anew leaves an entry that is none."""
+        agenda, armed = self._agenda, self._armed
+        while agenda:
+            at, entry, key = agenda[0]
+            if armed.get(key) == entry:
+                self.next_at = at
+                return
+            heapq.heappop(agenda)
+        self.next_at = NEVER

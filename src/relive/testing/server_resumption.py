@@ -15,6 +15,8 @@ class Handles:
 
     def __init__(self, desk: Desk, conn: int, setup: Setup) -> None:
         """Start without having sent any."""
+        self.held_back = False
+        "An update was due while handles were withheld, and none has been given since."
         self._desk = desk
         self._conn = conn
         self._setup = setup
@@ -25,42 +27,59 @@ class Handles:
         """The setup asked for updates."""
         return self._setup.resumption
 
-    def update(self, session: Session, context: Context, branch: Branch, consumed: int, *, busy: bool) -> None:
-        """Send an update about this moment; `consumed` is the index of the last consumed client message."""
+    def update(
+        self, session: Session, context: Context, branch: Branch, consumed: int, *, busy: bool, now: float
+    ) -> None:
+        """Send an update about this moment; `consumed` is the index of the last consumed client message.
+
+        While handles are withheld it says that, and `held_back` becomes true.
+        """
         if not self.wanted:
             return
-        mode = self._desk.script.updates.while_busy
-        if busy and mode != "handle":
-            self._unresumable(mode)
-            return
+        script = self._desk.script
+        mode = script.updates.while_busy
+        if script.withhold_handles:
+            self.held_back = True
+            self._say_unresumable("empty" if mode == "empty" else "not_resumable")
+        elif busy and mode != "handle":
+            self._say_unresumable(mode)
+        else:
+            self.give(session, context, branch, consumed, now)
+
+    def give(self, session: Session, context: Context, branch: Branch, consumed: int, now: float) -> None:
+        """Send an update with a handle for this moment, whatever else is going on."""
+        self.held_back = False
         handle = self._desk.new_id(HANDLE_PREFIX)
-        self._desk.snapshots[handle] = Snapshot(session, context.copy(), branch, branch.length)
+        told = self._index(consumed) if self._setup.transparent else None
+        snapshot = Snapshot(session, context.copy(), branch, branch.length, self._conn, now, consumed, told)
+        self._desk.snapshots[handle] = self._desk.handles[handle] = snapshot
         session.handles_given += 1
         body: JsonObject = {"newHandle": handle, "resumable": True}
-        if self._setup.transparent:
-            self._add_index(body, consumed)
+        if told is not None:
+            # An int64, so a string in JSON.
+            body["lastConsumedClientMessageIndex"] = str(told)
         self._desk.say(self._conn, {"sessionResumptionUpdate": body})
 
     def announce_busy(self) -> None:
         """Say that a turn begins, if the script says so."""
         if self.wanted:
-            self._unresumable(self._desk.script.updates.while_busy)
+            self._say_unresumable(self._desk.script.updates.while_busy)
 
-    def _unresumable(self, mode: str) -> None:
+    def _say_unresumable(self, mode: str) -> None:
         if mode == "empty":
             self._desk.say(self._conn, {"sessionResumptionUpdate": {}})
         elif mode == "not_resumable":
             self._desk.say(self._conn, {"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})
 
-    def _add_index(self, body: JsonObject, consumed: int) -> None:
-        """Add the index: an int64, so a string in JSON."""
+    def _index(self, consumed: int) -> int | None:
+        """Return the index to tell, None for none."""
         index = consumed
         anomaly = self._desk.script.updates.index
         match anomaly:
             case "none":
                 pass
             case "missing":
-                return
+                return None
             case "repeated":
                 index = self._last_index or consumed
             case "backwards":
@@ -70,4 +89,4 @@ class Handles:
             case _:
                 assert_never(anomaly)
         self._last_index = index
-        body["lastConsumedClientMessageIndex"] = str(index)
+        return index

@@ -160,6 +160,9 @@ class ServerScript:
     stray_tool_response: Literal["ignore", "swallow"] = "ignore"
     """A response to an unknown call: nothing happens; or the turn ends without a word, and the next demand for an
     answer is swallowed."""
+    withhold_handles: bool = False
+    """Sessions are not resumable: where an update with a handle would be due it says resumable false, or is `{}` if
+    `updates.while_busy` is that. A handle that was due meanwhile comes as soon as this is off again."""
     refuse_overlap: bool = True
     "A handle whose session has an open connection is refused; False: accepted, and the newer owns the session."
     refuse_seed_on_resume: bool = False

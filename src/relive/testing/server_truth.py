@@ -28,9 +28,12 @@ Kind: TypeAlias = Literal[
 Payload: TypeAlias = bytes | str | tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True, weakref_slot=False)
 class Consumed:
-    """One thing that the server took from a client message."""
+    """One thing that the server took from a client message.
+
+    Nobody changes it; it is not frozen because that is slow.
+    """
 
     kind: Kind
     "What it is."
@@ -52,20 +55,30 @@ class Emitted:
     "What was answered."
     connection: int
     "Number of the connection that it went out on."
-    text: str = ""
-    "All text chunks so far."
-    audio: bytes = attrs.field(default=b"", repr=lambda audio: f"<{len(audio)} bytes>")
-    "All audio chunks so far."
     calls: tuple[str, ...] = ()
     "Ids of the tool calls so far."
     ended: Literal["", "completed", "interrupted", "lost", "silent", "swallowed"] = ""
     """How it ended: with `turnComplete`; interrupted; its connection ended before it; the model chose silence; a stray
     tool response ended it without a word. Empty while it runs."""
+    written: list[str] = attrs.field(factory=list[str], repr=False)
+    "Its text chunks so far."
+    spoken: list[bytes] = attrs.field(factory=list[bytes], repr=lambda chunks: f"<{sum(map(len, chunks))} bytes>")
+    "Its audio chunks so far."
 
     @property
     def turn(self) -> int:
         """Number of the turn in its context."""
         return self.said.turn
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self.written)
+
+    @property
+    def audio(self) -> bytes:
+        """All audio so far."""
+        return b"".join(self.spoken)
 
 
 @attrs.define(eq=False)
@@ -144,7 +157,16 @@ class Context:
 
     def copy(self) -> Context:
         """Return another one with the same content."""
-        return attrs.evolve(self)
+        return Context(
+            self.turn,
+            self.written,
+            self.audio_frames,
+            self.audio_bytes,
+            self.audio_crc,
+            self.activity,
+            self.video,
+            self.size,
+        )
 
 
 @attrs.define(eq=False)
@@ -166,7 +188,12 @@ class Session:
     handles_given: int = 0
     "How many handles it was given."
     stray_tool_responses: list[str] = attrs.field(factory=list[str])
-    "Ids of responses to calls that nobody had asked for."
+    "Ids of responses to calls that were not announced on the connection that the response came on."
+    late_tool_responses: list[str] = attrs.field(factory=list[str])
+    """Ids of responses to calls of the same connection that nobody waited for any more: cancelled while the response
+    was on its way, or responded to before."""
+    unsolicited_calls: list[str] = attrs.field(factory=list[str])
+    "Ids of calls that were announced outside a turn."
     _connections: list[int] = attrs.field(factory=list[int])
     _open: set[int] = attrs.field(factory=set[int])
     _branches: list[Branch] = attrs.field(factory=list[Branch], repr=False)
@@ -185,7 +212,10 @@ class Session:
     @property
     def consumed(self) -> tuple[Consumed, ...]:
         """What was consumed on the surviving timeline, in order."""
-        return tuple(item for branch, count in self._chain() for item in branch.items[:count])
+        items: list[Consumed] = []
+        for branch, count in self._chain():
+            items += branch.items[:count]
+        return tuple(items)
 
     @property
     def consumed_count(self) -> int:
@@ -216,7 +246,7 @@ class Session:
 
     def payloads(self, kind: Kind) -> tuple[Payload, ...]:
         """Return the payloads of one kind on the surviving timeline, in order."""
-        return tuple(item.payload for item in self.consumed if item.kind == kind)
+        return tuple([item.payload for item in self.consumed if item.kind == kind])
 
     def audio(self) -> tuple[bytes, ...]:
         """Return the decoded audio frames of the surviving timeline, in order."""
@@ -245,7 +275,7 @@ class Session:
 
 @attrs.frozen
 class Snapshot:
-    """What a handle stands for: the state of a session at one moment."""
+    """What a handle stands for: the state of a session at one moment, and how it was told."""
 
     session: Session
     "Whose."
@@ -254,4 +284,12 @@ class Snapshot:
     branch: Branch = attrs.field(repr=False)
     "The timeline."
     length: int
-    "How much of it."
+    "How much of it: how many consumed items it covers."
+    connection: int
+    "Number of the connection that it was given on."
+    at: float
+    "When it was given, in seconds of the server's clock."
+    index: int
+    "Index of the last client message of that connection that it covers; 0 is the setup. The truth, whatever was told."
+    told: int | None
+    "The index that came with it; None if none did."

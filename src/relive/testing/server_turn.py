@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Literal, assert_never
 
-from relive.testing.server_desk import Desk, Send
+from relive.testing import server_frames as frames
+from relive.testing.server_desk import Desk
 from relive.testing.server_model import Answer, CallTools, Output, Raw, Say, Speak
 from relive.testing.server_truth import Emitted
 from relive.testing.server_wire import Setup
@@ -44,14 +45,14 @@ class Turn:
         if self.phase == "playback":
             self._complete(prompt_size, vertex=vertex)
             return None
-        if self._position < len(self._answer.items):
-            item = self._answer.items[self._position]
-            self._position += 1
-            self._send(item)
+        items, position = self._answer.items, self._position
+        if position < len(items):
+            self._position = position = position + 1
+            self._send(items[position - 1])
             if self.phase == "tool":
                 return None
-            if self._position < len(self._answer.items):
-                return self.next_delay()
+            if position < len(items):
+                return items[position].delay
         self._content({"generationComplete": True})
         self.phase = "playback"
         return self._answer.playback
@@ -80,26 +81,43 @@ class Turn:
 
     def _send(self, item: Output) -> None:
         match item:
-            case Say():
-                self.emitted.text += item.text
-                self._content({"modelTurn": _parts({"text": item.text}), **self._status("IN_PROGRESS")})
             case Speak():
-                self.emitted.audio += item.audio
-                blob = {"mimeType": "audio/pcm;rate=24000", "data": base64.b64encode(item.audio).decode()}
-                self._content({"modelTurn": _parts({"inlineData": blob}), **self._status("IN_PROGRESS")})
+                self.emitted.spoken.append(item.audio)
+                self._say_sound(item.audio)
                 if item.transcript and self._setup.speaks:
                     self._content({"outputTranscription": {"text": item.transcript}})
+            case Say():
+                self.emitted.written.append(item.text)
+                self._say_words(item.text)
             case CallTools():
                 self._call(item)
             case Raw():
-                self._desk.outputs.append(Send(self._conn, item.frame))
+                self._desk.send(self._conn, item.frame)
             case _:
                 assert_never(item)
+
+    def _say_sound(self, audio: bytes) -> None:
+        """Send a chunk of audio. In the plainest manner, which is the usual one, frames come from templates."""
+        script = self._desk.script
+        if script.pretty or script.interaction_status:
+            blob = {"mimeType": "audio/pcm;rate=24000", "data": base64.b64encode(audio).decode()}
+            self._content({"modelTurn": _parts({"inlineData": blob}), **self._status("IN_PROGRESS")})
+        else:
+            frame = frames.sound(audio)
+            self._desk.send(self._conn, frame if script.binary else frame.decode())
+
+    def _say_words(self, text: str) -> None:
+        script = self._desk.script
+        if script.pretty or script.interaction_status:
+            self._content({"modelTurn": _parts({"text": text}), **self._status("IN_PROGRESS")})
+        else:
+            frame = frames.words(text)
+            self._desk.send(self._conn, frame.encode() if script.binary else frame)
 
     def _call(self, item: CallTools) -> None:
         calls: list[dict[str, object]] = []
         for call in item.calls:
-            number = self._desk.new_id("call")
+            number = self._desk.new_call(self._conn)
             self.pending[number] = None
             calls.append({"id": number, "name": call.name, "args": dict(call.args)})
         self.emitted.calls += tuple(self.pending)

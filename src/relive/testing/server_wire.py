@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
+from functools import cache, lru_cache
 from typing import Final, TypeAlias, cast
 
 import attrs
@@ -90,12 +91,18 @@ ClientFrame: TypeAlias = Setup | Content | Realtime | ToolResponse | ContextUpda
 
 _AUDIO_HEAD: Final = re.compile(r'\{"realtime_?[iI]nput": ?\{"audio": ?\{"data": ?"')
 _AUDIO_TAIL: Final = re.compile(r'", ?"mime_?[tT]ype": ?"audio/[^"\\]*"\}\}\}')
+_SHORT: Final = 256
+"Characters up to which an audio frame is kept: what is said in one simulated session is said in the next."
 _INVALID: Final = Malformed(CLOSES["invalid_argument"])
 _REALTIME: Final = {"mediaChunks", "audio", "video", "text", "activityStart", "activityEnd", "audioStreamEnd"}
 
 
 def read_audio(frame: str) -> bytes | None:
     """Return the sound of an audio frame as the SDK writes it; None for anything else, which `read` understands."""
+    return _kept_audio(frame) if len(frame) <= _SHORT else _find_audio(frame)
+
+
+def _find_audio(frame: str) -> bytes | None:
     head = _AUDIO_HEAD.match(frame)
     if head is None:
         return None
@@ -104,6 +111,9 @@ def read_audio(frame: str) -> bytes | None:
     if end < 0 or _AUDIO_TAIL.fullmatch(frame, end) is None:
         return None
     return decode_base64(frame[start:end])
+
+
+_kept_audio = lru_cache(maxsize=32768)(_find_audio)
 
 
 def decode_base64(data: str) -> bytes | None:
@@ -158,7 +168,13 @@ def _get(message: JsonObject, name: str) -> object:
     """Look a camelCase name up, in either spelling."""
     if name in message:
         return message[name]
-    return message.get(re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name))
+    return message.get(_snake(name))
+
+
+@cache
+def _snake(name: str) -> str:
+    """Return the other spelling of one of our own names: there are few of them."""
+    return re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name)
 
 
 def _unknown(name: str, where: str = "") -> Malformed:
