@@ -1,5 +1,7 @@
 """A fake server behind a real websocket over TLS, so that the unmodified SDK connects.
 
+On a `SimLoop` the same host serves the same SDK in virtual time, without sockets; TLS is then only pretended.
+
 Needs `websockets` and `trustme`, which are imported when they are.
 """
 
@@ -15,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from relive.testing.host_timer import DeadlineTimer
+from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
 
 if TYPE_CHECKING:
@@ -130,7 +133,9 @@ class TlsHost:
     def kill(self, conn: int) -> None:
         """Reset a connection's TCP socket at once; what was still to be sent is lost."""
         ws = self._sockets.get(conn)
-        if ws:
+        if ws and isinstance(ws.transport, NetworkTransport):
+            ws.transport.reset()
+        elif ws:
             sock = ws.transport.get_extra_info("socket")
             # A socket that is closed already is not there any more, or says so.
             with contextlib.suppress(OSError, AttributeError):

@@ -4,8 +4,9 @@ Time stands still while a callback is ready and then jumps to the next timer, wh
 for. Ties go to whoever came first, among callbacks and among timers with equal deadlines. Tasks and futures hash by
 number, not by address, so a set of them (`asyncio.wait`, `TaskGroup`, a shutdown) iterates alike in every process.
 
-The loop is the whole world: sockets, pipes, processes and signals are refused, executors run inline, and no thread can
-wake it. A loop with nothing to do is therefore not idle but stuck, and says so: see `Deadlock`.
+The loop is the whole world. It has a network in memory (`relive.testing.network`); sockets, pipes, processes and
+signals are refused, executors run inline, and no thread can wake it. A loop with nothing to do is therefore not idle
+but stuck, and says so: see `Deadlock`.
 
 Not ours to order: sets of other objects (`asyncio.as_completed` puts coroutines in one: give it tasks), futures that a
 program makes without asking the loop (`asyncio.gather` returns one), and the moments at which the collector runs.
@@ -25,64 +26,36 @@ import warnings
 from asyncio import Handle, TimerHandle
 from asyncio.events import _get_running_loop, _set_running_loop  # pyright: ignore[reportPrivateUsage]
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
-from functools import partial, partialmethod
+from functools import cached_property, partial, partialmethod
 from math import inf, isnan
 from typing import Any, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
+from relive.testing.links import Network
+from relive.testing.loop_halts import Deadlock, TimeLimit, describe_all
+from relive.testing.loop_tasks import Coro, SimFuture, SimTask
+from relive.testing.network import SimNetwork
+from relive.testing.network_server import NetworkServer
+from relive.testing.network_transport import NetworkTransport
+
+__all__ = ["WALL_EPOCH", "Deadlock", "SimFuture", "SimLoop", "SimTask", "TimeLimit", "run"]
+
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 Ts = TypeVarTuple("Ts")
 Call = Callable[[*Ts], object]
-Coro = Generator[Any, None, T] | Coroutine[Any, Any, T]
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 WALL_EPOCH = 1_767_225_600.0
 "What the wall clock of a new loop shows, in Unix seconds: 2026-01-01T00:00:00Z."
 _ORIGINS = 10  # frames that debug mode keeps of where a coroutine was made, as in the stdlib
+_EAGER: dict[Any, Callable[..., Any]] = {}  # asyncio's own factory makes tasks that hash by address
+if sys.version_info >= (3, 12):
+    _EAGER[asyncio.eager_task_factory] = asyncio.create_eager_task_factory(SimTask)
 _FEW = 64  # up to so many timers, cancelled ones may stay in the heap
-
-
-class _Halt(RuntimeError):
-    """`why` is a clause, `time` in virtual seconds; `pending` says of each task, oldest first, where it is."""
-
-    def __init__(self, why: str, time: float, pending: tuple[str, ...]) -> None:
-        self.why, self.time, self.pending = why, time, pending
-        super().__init__(why, time, pending)
-
-    def __str__(self) -> str:
-        return "\n  ".join((f"at {self.time} s {self.why}; pending tasks: {len(self.pending)}", *self.pending))
-
-
-class Deadlock(_Halt):
-    """Nothing is ready, no timer is set, and the run is not over: the program under test waits for itself."""
-
-
-class TimeLimit(_Halt):
-    """The program under test needs more time or steps than its `SimLoop` was given."""
-
-
-class SimFuture(asyncio.Future[T]):
-    """A future that hashes by its `number`, its place among the futures of its loop. `create_future` makes them."""
-
-    number: int = 0
-
-    def __hash__(self) -> int:
-        return self.number
-
-
-class SimTask(asyncio.Task[T_co]):
-    """A task that hashes by its `number`, its place among those of its loop; fit for `create_eager_task_factory`."""
-
-    def __init__(self, coro: Coro[T_co], *, loop: SimLoop, name: str | None = None, **options: Any) -> None:
-        self.number = next(loop.task_numbers)
-        super().__init__(coro, loop=loop, name=f"Task-{self.number}" if name is None else name, **options)
-
-    def __hash__(self) -> int:
-        return self.number
 
 
 def _require(holds: bool, message: str) -> None:
@@ -90,31 +63,25 @@ def _require(holds: bool, message: str) -> None:
         raise RuntimeError(message)
 
 
-def _describe(task: asyncio.Task[Any]) -> str:
-    """Say where `task` is: at the innermost line of its coroutines that is not asyncio's own."""
-    coro: Any = task.get_coro()
-    inner, where = coro, "an unknown place"
-    while inner is not None:
-        kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(inner, f"{kind}_frame")), "")
-        frame = getattr(inner, f"{kind}_frame", None)
-        if frame and (inner is coro or not frame.f_globals.get("__name__", "").startswith("asyncio.")):
-            at = traceback.extract_stack(frame, limit=1)[0]
-            where = f"{at.filename}:{at.lineno} in {at.name}: {at.line}"
-        inner = getattr(inner, "gi_yieldfrom" if kind == "gi" else f"{kind}_await", None)
-    return f"{task.get_name()}: {getattr(coro, '__qualname__', coro)} is at {where}"
-
-
 class SimLoop(asyncio.AbstractEventLoop):
     """An event loop in virtual time, for `asyncio.Runner(loop_factory=SimLoop)` or for `run`.
 
     `epoch` and `wall_epoch` are what `time()` and `wall()` say at the start, in seconds. `max_time` (virtual seconds)
     and `max_steps` (callbacks) bound each `run_until_complete` and `run_forever` on its own, so that a program stopped
-    by a `TimeLimit` can still clean up. `task_numbers` is where `SimTask` takes its numbers from.
+    by a `TimeLimit` can still clean up. `links` is what lies between clients and servers: nothing, if none is given.
+    `task_numbers` is where `SimTask` takes its numbers from.
     """
 
     def __init__(
-        self, *, epoch: float = 0.0, wall_epoch: float = WALL_EPOCH, max_time: float = inf, max_steps: float = inf
+        self,
+        *,
+        epoch: float = 0.0,
+        wall_epoch: float = WALL_EPOCH,
+        max_time: float = inf,
+        max_steps: float = inf,
+        links: Network | None = None,
     ) -> None:
+        self._links = links
         self.task_numbers, self._future_numbers, self._timer_numbers = (itertools.count(1) for _ in range(3))
         self._time, self._wall_lead = float(epoch), wall_epoch - epoch
         self._max_time, self._max_steps, self._horizon, self._steps_left = max_time, max_steps, inf, max_steps
@@ -187,13 +154,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         options = {key: value for key, value in options.items() if value is not None}
         if self._task_factory is None:
             return SimTask(coro, loop=self, name=name, **options)
-        task: Any = self._task_factory(self, coro, **options)
+        factory = _EAGER.get(self._task_factory, self._task_factory)
+        task: Any = factory(self, coro, **options)
         if name is not None:
             task.set_name(name)
         return task
 
     def set_task_factory(self, factory: Callable[..., Any] | None) -> None:
-        """Have `factory(loop, coro, **options)` make the tasks; `None` for `SimTask`."""
+        """Have `factory(loop, coro, **options)` make the tasks; `None` and asyncio's eager one make `SimTask`."""
         self._task_factory = factory
 
     def get_task_factory(self) -> Callable[..., Any] | None:
@@ -217,6 +185,27 @@ class SimLoop(asyncio.AbstractEventLoop):
                 future.set_exception(error)
             finally:
                 _set_running_loop(self)
+
+    @cached_property
+    def network(self) -> SimNetwork:
+        """What `create_server` listens on and `create_connection` dials: nothing else can be reached."""
+        return SimNetwork(self, self._links)
+
+    async def create_connection(
+        self, protocol_factory: Callable[[], P], host: str | None = None, port: int | None = None, **options: Any
+    ) -> tuple[NetworkTransport, P]:
+        """Dial a server of this loop; see `SimNetwork.connect` for the options."""
+        return await self.network.connect(protocol_factory, host, port, **options)
+
+    async def create_server(  # pyright: ignore[reportIncompatibleMethodOverride] - a server of asyncio's has sockets
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | Sequence[str] | None = None,
+        port: int | None = None,
+        **options: Any,
+    ) -> NetworkServer:
+        """Listen on this loop's network; see `SimNetwork.listen` for the options."""
+        return self.network.listen(protocol_factory, host, port, **options)
 
     def set_default_executor(self, executor: Executor) -> None:
         """Do nothing: see `run_in_executor`."""
@@ -286,6 +275,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = self._executor_shut = True
         self._ready.clear()
         self._timers.clear()
+        network: SimNetwork | None = vars(self).pop("network", None)
+        if network is not None:
+            network.close()
 
     def _check_open(self, callback: object = None) -> None:
         _require(not self._closed, "Event loop is closed")
@@ -306,7 +298,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             if not self._steps_left:
-                raise TimeLimit(f"the run reached max_steps={self._max_steps}", self._time, self._pending())
+                raise TimeLimit(f"the run reached max_steps={self._max_steps}", *self._state())
             handle = ready.popleft()
             if not handle.cancelled():
                 self._steps_left -= 1
@@ -317,14 +309,15 @@ class SimLoop(asyncio.AbstractEventLoop):
             heapq.heappop(self._timers)
         when = self._timers[0][0] if self._timers else inf
         if when == inf:
-            raise Deadlock("nothing is ready and no timer is set", self._time, self._pending())
+            raise Deadlock("nothing is ready and no timer is set", *self._state())
         if when > self._horizon:
-            raise TimeLimit(f"the next timer is beyond max_time={self._max_time}", self._time, self._pending())
+            raise TimeLimit(f"the next timer is beyond max_time={self._max_time}", *self._state())
         self._time = max(self._time, when)
 
-    def _pending(self) -> tuple[str, ...]:
-        tasks = sorted(asyncio.all_tasks(self), key=lambda task: (getattr(task, "number", 0), task.get_name()))
-        return tuple(map(_describe, tasks))
+    def _state(self) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
+        """What a halt says: the time, where each task is, and what is on its way."""
+        network: SimNetwork | None = vars(self).get("network")
+        return self._time, describe_all(asyncio.all_tasks(self)), network.describe() if network else ()
 
     def _asyncgen_started(self, agen: AsyncGenerator[Any, Any]) -> None:
         if self._asyncgens_shut:
