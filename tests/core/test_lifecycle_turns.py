@@ -252,6 +252,19 @@ def test_two_answers_to_the_same_audio_are_one_repeat() -> None:
     assert story.life.scene.situation.withhold == 1
 
 
+def test_every_answer_whose_question_is_replayed_is_a_repeat_however_many() -> None:
+    """P17: a server that gives no handle for long has all of them asked again."""
+    story, many = resumable(), 100
+    for number in range(many):
+        story.asks(f"question {number}").outputs().ends_turn()
+    assert story.drops().comes_up().life.scene.situation.withhold == many
+
+
+def test_answers_whose_questions_are_covered_are_forgotten() -> None:
+    story = uncovered().outputs().ends_turn().after(5.0).handle("h2").asks("another").outputs().ends_turn()
+    assert story.life.scene.situation.answered == (story.life.journal.position,)
+
+
 def test_repeats_are_delivered_where_the_policy_says_so() -> None:
     """P17."""
     assert not repeated(Policy(probe=False, withhold_repeats=False)).life.withholding

@@ -155,6 +155,12 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal: {len(self.waiting)} waiting, {len(self.written)} written, at {self.position}>"
 
+    @property
+    def oldest(self) -> int:
+        """Position of the oldest frame that may still be sent, or sent again; that of the next one if there is none."""
+        held = chain(self.written, self.waiting)
+        return next((entry.position for entry in held if entry.position), self.position + 1)
+
     def remember(self) -> JournalMemory:
         """All that it holds, for `recall`. Every entry is copied, so this is for small journals."""
         held = (

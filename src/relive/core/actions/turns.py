@@ -12,8 +12,6 @@ from relive.core import client_frames, effects as do, events as ev
 from relive.core.journal import Frame
 from relive.core.scene import Scene
 
-_REMEMBERED = 32  # answered turns whose input may still be replayed
-
 
 def begin_answer(scene: Scene, _event: object) -> None:
     """The model has begun to answer, or goes on: nothing is overdue."""
@@ -77,9 +75,9 @@ def _settle(scene: Scene) -> None:
 
 
 def _remember(scene: Scene, positions: tuple[int, ...]) -> None:
-    s = scene.situation
+    s, oldest = scene.situation, scene.journal.oldest
     new = tuple(position for position in positions if position and position not in s.answered)
-    s.answered = (*s.answered, *new)[-_REMEMBERED:]
+    s.answered = tuple(position for position in (*s.answered, *new) if position >= oldest)
 
 
 def _await_answer(scene: Scene) -> None:
