@@ -18,6 +18,7 @@ from relive.cli.plan import make_plan
 from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
 from relive.cli.serve import CannotServe, Serving, serve
+from relive.cli.simulate import simulate
 
 Result = TypeVar("Result")
 
@@ -127,6 +128,9 @@ def _explore(
         explore.show(Console(), findings, paths=paths)
     if not findings.sound:
         raise typer.Exit(1)
+
+
+app.command("simulate")(simulate)
 
 
 @app.command("serve")

@@ -19,6 +19,7 @@ from relive.clock import LoopClock
 from relive.core import effects as do, events as ev, wire
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
+from relive.core.machine import Runs
 from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table, name_of
 from relive.core.table import TABLE
@@ -55,6 +56,7 @@ class Runtime:
         clock: time and chance.
         limiter: keeps sessions from dialling all at once; by default one for the process.
         table: another table than ours.
+        engine: what runs the table, for simulation; by default the one on `transitions`, shared by all sessions.
         receive_error: makes what receivers get at the end, from our own error.
         send_error: makes what senders get at the end, from our own error.
     """
@@ -77,6 +79,7 @@ class Runtime:
         clock: Clock | None = None,
         limiter: DialLimiter | None = None,
         table: Table[Any, Any, Any] = TABLE,
+        engine: Runs | None = None,
         receive_error: Callable[[End], Exception] = lambda error: error,
         send_error: Callable[[End], Exception] = lambda error: error,
     ) -> None:
@@ -89,6 +92,7 @@ class Runtime:
             backend=transport.backend,
             compressed=transport.compressed,
             table=table,
+            engine=engine,
         )
         self.watch = Watch(observers)
         tell, notice = self.tell, self.notice  # one each: every mention of a method makes another

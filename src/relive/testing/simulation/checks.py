@@ -1,0 +1,61 @@
+"""Holds a history to the promises P1–P23. P24, same plan, same history, is checked by playing twice.
+
+Start reading here. `check` asks every checker; a checker is a function of the `Facts` of a history that yields what was
+promised and not kept. They look at what happened from outside: what was sent, heard, presented, refused, saved,
+reported and counted, and what the server consumed. What nobody can know (after a crash, in a black hole) is no
+violation; each checker says what it leaves out.
+
+By theme: `checks_handles` (P1–P5), `checks_connections` (P6–P10, P12), `checks_retries` (P11), `checks_input` (P13–P16)
+with the account of `checks_timeline`, `checks_output` (P17, P18), `checks_ending` (P19–P22), `checks_seeing` (P23).
+`checks_facts` sorts a history for all of them, `checks_coverage` says what happened in it at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from relive.testing.simulation import (
+    checks_connections,
+    checks_ending,
+    checks_handles,
+    checks_input,
+    checks_output,
+    checks_retries,
+    checks_seeing,
+)
+from relive.testing.simulation.checks_coverage import MUST_HAPPEN, cover
+from relive.testing.simulation.checks_facts import Facts
+from relive.testing.simulation.history import History
+from relive.testing.simulation.outcome import Violation
+
+__all__ = ["CHECKS", "MUST_HAPPEN", "Check", "Facts", "check"]
+
+Check: TypeAlias = Callable[[Facts], Iterator[Violation]]
+
+
+def noted(facts: Facts) -> Iterator[Violation]:
+    """P11 P18: what was seen to be wrong while the plan was played: no rest in the end, a frame out of nowhere."""
+    for story in facts.stories:
+        for record in story.kinds["wrong"]:
+            yield story.wrong(record.what, record.at, str(record.data))
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    noted,
+    *checks_handles.CHECKS,
+    *checks_connections.CHECKS,
+    *checks_retries.CHECKS,
+    *checks_input.CHECKS,
+    *checks_output.CHECKS,
+    *checks_ending.CHECKS,
+    *checks_seeing.CHECKS,
+)
+
+
+def check(history: History) -> tuple[Violation, ...]:
+    """Return what was promised and not kept, and note in the history what happened in it (`History.seen`)."""
+    facts = Facts(history)
+    cover(facts)
+    found = [violation for checker in CHECKS for violation in checker(facts)]
+    return tuple(sorted(found, key=lambda violation: violation.at))

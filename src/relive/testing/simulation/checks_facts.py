@@ -1,0 +1,210 @@
+"""A history, sorted for the checkers: one pass over its records, and what follows from it.
+
+A `Story` is one process of a client with what was recorded of it. What is recorded by the thousand and says little by
+itself (flow, signs of life) is kept apart, so that a checker may walk through the rest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from math import isfinite
+from typing import Any, Final, NamedTuple
+
+import attrs
+
+from relive.core.policy import Policy
+from relive.testing.server_record import Admission
+from relive.testing.server_truth import Session, Snapshot
+from relive.testing.simulation.history import History, Ledger, Life, Record
+from relive.testing.simulation.outcome import Violation
+
+EPS: Final = 1e-6
+"Seconds that rounding may make of nothing."
+LIVE: Final = ("ACTIVE", "DRAINING")
+HANDS_OFF: Final = frozenset({
+    "Latency", "Bandwidth", "Slicer", "Hold", "Timeout", "HalfOpen", "LimitData", "Truncate", "SlowClose", "Swizzle",
+    "ResetPeer", "Flap", "ClogSocket", "Clog",
+})  # fmt: skip
+"Faults after which the server need not know at once what the client has done, or the other way round."
+MUTING: Final = frozenset({"Silence", "MuteAfterSetup", "PoisonHandles", "GoAway"})
+"Faults after which a connection may be open and consume nothing."
+_SIGNS: Final = frozenset({"Heard", "DeadlineReached(probe)"})
+_DULL: Final = frozenset({"flow"})
+
+
+class Update(NamedTuple):
+    """What a resumption update said."""
+
+    handle: str | None
+    "Its name."
+    resumable: bool
+
+    @property
+    def usable(self) -> bool:
+        """It can be resumed from."""
+        return self.handle is not None and self.resumable
+
+
+@attrs.define(eq=False)
+class Story:
+    """One process of a client, and what was recorded of it."""
+
+    ledger: Ledger
+    life: Life
+    last: bool = True
+    "No other process of this client follows."
+    walk: list[Record] = attrs.Factory(list[Record])
+    "Everything but flow and signs of life, in order."
+    kinds: dict[str, list[Record]] = attrs.field(factory=lambda: defaultdict(list))
+    "The same by kind."
+    flows: list[Record] = attrs.Factory(list[Record])
+    signs: list[float] = attrs.Factory(list[float])
+    "When it heard, or asked for, a sign of life."
+
+    @property
+    def client(self) -> int:
+        """Number of the client."""
+        return self.life.client
+
+    @property
+    def ended(self) -> float:
+        """When it ended."""
+        return self.life.ended if self.life.ended is not None else self.walk[-1].at
+
+    @cached_property
+    def steps(self) -> list[Record]:
+        """The machine's steps but those for a sign of life."""
+        return self.kinds["step"]
+
+    @cached_property
+    def moves(self) -> list[Record]:
+        """The steps that led to another state."""
+        return [step for step in self.steps if step.data[0] != step.data[1]]
+
+    @cached_property
+    def reads(self) -> list[tuple[float, int, Update]]:
+        """The resumption updates that were read: when, on which connection, and what they said."""
+        return [
+            (record.at, record.conn, Update(record.data[0], record.data[1]))
+            for record in self.kinds["read"]
+            if record.what == "sessionResumptionUpdate" and record.data is not None
+        ]
+
+    @cached_property
+    def closed_at(self) -> float | None:
+        """When the session was closed or given up."""
+        return next((step.at for step in reversed(self.moves) if step.data[1] in ("CLOSED", "FAILED")), None)
+
+    def wrong(self, promise: str, at: float, what: str) -> Violation:
+        """A promise that was not kept."""
+        return Violation(promise, what, at, self.client)
+
+
+class Facts:
+    """A history, sorted."""
+
+    def __init__(self, history: History) -> None:
+        self.history: Final = history
+        self.plan: Final = history.plan
+        self.policy: Final[Policy] = history.plan.client.make_policy()
+        self.stories: Final[list[Story]] = []
+        self.struck: Final[list[Record]] = []
+        "Faults, as they struck."
+        self._sort()
+
+    def _sort(self) -> None:
+        now: dict[int, Story] = {}
+        history = self.history
+        for record in history.records:
+            kind = record[3]
+            if kind == "flow":
+                now[record[1]].flows.append(record)
+            elif kind == "step" and record[4] in _SIGNS:
+                now[record[1]].signs.append(record[0])
+            elif kind == "fault":
+                self.struck.append(record)
+            elif kind == "start":
+                client = record[1]
+                ledger = history.clients[client]
+                before = now.get(client)
+                if before is not None:
+                    before.last = False
+                number = int(record[4].removeprefix("life "))
+                story = now[client] = Story(ledger, ledger.lives[number - 1])
+                self.stories.append(story)
+            else:
+                story = now.get(record[1])
+                if story is not None:
+                    story.walk.append(record)
+                    story.kinds[kind].append(record)
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """Names of the faults that struck."""
+        return frozenset(self.history.faults)
+
+    @cached_property
+    def prompt(self) -> bool:
+        """Whether what one side does is known to the other at once."""
+        return not self.plan.service.latency and not self.faults & HANDS_OFF
+
+    @cached_property
+    def indexed(self) -> bool:
+        """Whether the server says what it has consumed, and truly."""
+        asked = self.policy.transparent is not False and self.plan.service.backend == "vertex"
+        return asked and "WrongIndices" not in self.faults
+
+    @cached_property
+    def handles(self) -> dict[str, Snapshot]:
+        """What handles stand for, by their names."""
+        name = self.history.name
+        return {str(name(handle)): snapshot for handle, snapshot in self.history.server.handles.items()}
+
+    def of_client(self, client: int) -> list[Story]:
+        """The processes of a client, in order."""
+        return [story for story in self.stories if story.client == client]
+
+    def admitted(self, story: Story) -> Iterator[tuple[int, Admission]]:
+        """The connections of a process as the server saw them, each with the number that it had in its session."""
+        admissions = self.history.server.admissions
+        for conn, whose in self.history.dialled.items():
+            if (whose.client, whose.life) == (story.client, story.life.number) and conn:
+                yield whose.number, admissions[conn - 1]
+
+    def sessions(self, client: int) -> list[Session]:
+        """The server's sessions that a client knew of, in order."""
+        up = {(story.life.number, up.data[0]) for story in self.of_client(client) for up in story.kinds["up"]}
+        found: dict[int, Session] = {}
+        admissions = self.history.server.admissions
+        for conn, whose in self.history.dialled.items():
+            if whose.client == client and conn and (whose.life, whose.number) in up:
+                session = admissions[conn - 1].session
+                if session is not None:
+                    found[id(session)] = session
+        return list(found.values())
+
+    @cached_property
+    def _clock_steps(self) -> tuple[list[float], list[float]]:
+        times, sums = [float("-inf")], [0.0]
+        for fault in self.struck:
+            if fault.what == "StepWall":
+                times.append(fault.at)
+                sums.append(sums[-1] + fault.data["step"])
+        return times, sums
+
+    def wall(self, at: float) -> float:
+        """What the wall clock showed then, but for a constant."""
+        times, sums = self._clock_steps
+        return at + sums[bisect_right(times, at) - 1]
+
+
+def seconds_of(time_left: Any) -> float:
+    """What a GoAway's `time_left` means: 0 if it says nothing."""
+    try:
+        seconds = float(time_left.strip().removesuffix("s")) if isinstance(time_left, str) else float(time_left)
+    except (TypeError, ValueError):
+        return 0.0
+    return seconds if isfinite(seconds) and seconds > 0.0 else 0.0

@@ -1,0 +1,256 @@
+"""Output: P17 and P18, from what the application heard, what was read, and what was counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from relive.testing.simulation.checks_connections import LOST
+from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
+from relive.testing.simulation.history import Record
+from relive.testing.simulation.outcome import Violation
+
+NOISE: Final = frozenset({"Duplicate", "Unsolicited", "Garbage"})
+"Faults by which a server says what nothing called for: turns then end that nobody began."
+
+_PATIENCE: Final = 100.0
+"Seconds that an answer may take to begin, after all faults."
+
+
+def certain(facts: Facts, client: int) -> bool:
+    """Whether each answer of the server is certainly the answer to one question of the user's.
+
+    It is not if the server says things twice, or out of turn (what it says is delivered); if the machine is told of a
+    question that nobody asked; if questions may have been asked twice (no message indices, or wrong ones; counted as
+    uncertain) or forgotten (counted); or if the model may choose not to answer.
+    """
+    if facts.faults & NOISE or "WrongIndices" in facts.faults or facts.policy.answer_timeout is None:
+        return False
+    if any(fault.what == "Stray" and fault.data.get("fact") == "InputAccepted" for fault in facts.struck):
+        return False
+    counts = [story.life.stats for story in facts.of_client(client)]
+    return not any(stats is None or stats.frames_uncertain or stats.forgotten for stats in counts)
+
+
+def turns_end_once(facts: Facts) -> Iterator[Violation]:
+    """P17: each turn of the user ends once: no end comes that nobody waits for, and at rest none is missing.
+
+    Unless repeats are not to be withheld, or it is not `certain` what is repeated.
+    """
+    if not facts.policy.withhold_repeats:
+        return
+    for ledger in facts.history.clients:
+        user, story = ledger.user, facts.of_client(ledger.number)[-1]
+        if not certain(facts, ledger.number):
+            continue
+        if user.stray_ends:
+            yield story.wrong("P17", story.ended, f"{user.stray_ends} turns ended that nobody had begun")
+
+
+def answers_are_whole(facts: Facts) -> Iterator[Violation]:
+    """P17: an answer is heard whole or, if it was cut, not at all since then; never in part, never with a part twice.
+
+    How long an answer is its question says, if it was typed; to speech it is one of those that the model gives.
+    """
+    if not facts.policy.withhold_repeats:
+        return
+    turns = facts.plan.talk.turns
+    interval = 1.0 / (facts.plan.talk.audio.rate or 1.0)
+    spoken = {max(1, round(turn.answer / interval)) for turn in turns}
+    for ledger in facts.history.clients:
+        if not certain(facts, ledger.number):
+            continue
+        asked = {sent.item.number: sent.item for sent in ledger.sent if sent.item.asks}
+        story = facts.of_client(ledger.number)[-1]
+        for exchange in ledger.user.asked[: ledger.user.ended]:
+            item = asked.get(exchange.number)
+            if item is None or exchange.ended is None or (exchange.cut and not exchange.chunks):
+                continue
+            whole = {max(1, round(_seconds(item.text) / interval))} if item.text else spoken
+            if exchange.chunks not in whole:
+                yield story.wrong(
+                    "P17",
+                    exchange.ended,
+                    f"of the answer to item {exchange.number} {exchange.chunks} chunks were heard, not "
+                    f"{' or '.join(map(str, sorted(whole)))}; it was cut {exchange.cut} times",
+                )
+
+
+def answers_come(facts: Facts) -> Iterator[Violation]:
+    """P17: at rest no typed question is without the end of its turn: it was answered, or cut and completed.
+
+    Judged where the session was in use at its end and the user has waited long; not if the service itself dropped a
+    question, as it does with those that wait for the end of a turn that is then interrupted.
+    """
+    for ledger in facts.history.clients:
+        user, story = ledger.user, facts.of_client(ledger.number)[-1]
+        if len(user.asked) <= user.ended or not certain(facts, ledger.number) or story.life.state != "CLOSED":
+            continue
+        closed = story.moves[-1]
+        asked = {sent.item.number: sent.item for sent in ledger.sent if sent.item.text and sent.fate == "ok"}
+        dropped = any(
+            answer.ended == "interrupted" and not (answer.spoken or answer.written or answer.calls)
+            for session in facts.sessions(ledger.number)
+            for answer in session.emitted
+        )
+        for exchange in user.asked[user.ended :]:
+            item = asked.get(exchange.number)
+            if item is None or closed.data[0] != "ACTIVE" or dropped:
+                break
+            if closed.at - exchange.asked > _PATIENCE + 2.0 * _seconds(item.text):
+                yield story.wrong("P17", closed.at, f"item {item.number}, sent at {exchange.asked:.1f} s, "
+                                  "was not answered, and its turn did not end")  # fmt: skip
+                break
+
+
+def _seconds(text: str) -> float:
+    return float(text.partition("\n")[0].partition(" a")[2] or 0.0)
+
+
+def losses_are_told(facts: Facts) -> Iterator[Violation]:
+    """P17: on a loss the calls that the next connection cannot know are cancelled, the open turn interrupted; at once.
+
+    At once: before the application hears anything of another connection.
+    """
+    for story in facts.stories:
+        if story.life.crashed or not story.moves:
+            continue
+        answers = {sent.item.number: sent.item.ids for sent in story.ledger.sent if sent.item.ids}
+        pending: set[str] = set()
+        due: set[str] = set()
+        due_at = 0.0
+        for record in story.walk:
+            if record.kind == "read":
+                _read(record, pending)
+            elif record.kind == "sent":
+                pending.difference_update(answers.get(record.data[0], ()))
+            elif record.kind == "heard":
+                if record.what == "cancelled":
+                    due.difference_update(record.data or ())
+                    pending.difference_update(record.data or ())
+                elif due and record.what == "calls" and record.at > due_at:
+                    break
+            elif record.kind == "step" and is_loss(record):
+                due, pending, due_at = pending, set[str](), record.at
+        if due and "StopReading" not in facts.faults:
+            yield story.wrong("P17", due_at, f"calls {sorted(due)} were rolled back, and the application was not told")
+
+
+def is_loss(step: Record) -> bool:
+    """Whether a connection is gone with this step: they ended it, it fell silent, or we have closed it."""
+    lost = step.what in LOST and step.data[0] in LIVE and step.data[1] not in LIVE
+    return lost or step.what == "ConnectionClosed"
+
+
+def _read(record: Record, pending: set[str]) -> None:
+    if record.what == "toolCall":
+        pending.update(record.data or ())
+    elif record.what == "toolCallCancellation":
+        pending.difference_update(record.data or ())
+    elif record.what == "sessionResumptionUpdate" and record.data and record.data[0]:
+        pending.clear()  # a call that was pending when a handle came counts as known to it
+
+
+def interruptions_are_told(facts: Facts) -> Iterator[Violation]:
+    """P17: a turn whose answer was being heard when its connection was lost is interrupted before anything else comes.
+
+    Nothing else: neither its end, nor a call of a tool.
+    """
+    if facts.faults & NOISE:
+        return
+    for story in facts.stories:
+        open_ = told = False
+        cut: Record | None = None
+        for record in story.walk:
+            if record.kind == "step":
+                if record.what == "OutputStarted":
+                    open_ = True
+                elif record.what == "TurnEnded":
+                    open_ = False
+                elif record.what == "ConnectionOpened":
+                    open_ = told = False
+                elif is_loss(record):
+                    cut = record if open_ and not told and not _withheld(story) else None
+                    open_ = False
+            elif record.kind == "read" and record.what == "serverContent" and "interrupted" in (record.data or ()):
+                told = True
+            elif record.kind == "heard" and cut is not None and record.what in ("over", "calls", "interrupted"):
+                if record.what != "interrupted":
+                    yield story.wrong("P17", record.at, f"a turn was cut, and {record.what} came instead of that")
+                cut = None
+
+
+def _withheld(story: Story) -> bool:
+    """Whether answers were kept back: then a turn may be open for the server and not for the application."""
+    return bool(story.life.stats is None or story.life.stats.frames_withheld_repeats)
+
+
+def delivered_is_what_was_read(facts: Facts) -> Iterator[Violation]:
+    """P18: every frame that was read is delivered, once and in order, less those that are counted as withheld.
+
+    What is delivered and was never read is made by us, of the kinds that relive makes, and counted, too.
+    """
+    for story in facts.stories:
+        life, stats = story.life, story.life.stats
+        if life.crashed or stats is None or life.left_over or "receive" not in life.errors:
+            continue
+        passed = life.passed_over + life.passed_over_control
+        kept_back = stats.frames_received - stats.frames_delivered
+        read = sum(flow.data[2] for flow in story.flows)
+        heard = sum(flow.data[3] for flow in story.flows)
+        if not 0 <= passed - kept_back <= life.read_late:
+            yield story.wrong("P18", story.ended, f"{passed} frames read were not delivered, {kept_back} are counted")
+        allowed = stats.frames_withheld_repeats + stats.frames_withheld_malformed + life.read_late
+        if life.passed_over > allowed:
+            what = f"{life.passed_over} chunks were not delivered; {allowed} were withheld as repeats or malformed"
+            yield story.wrong("P18", story.ended, what)
+        if life.made != stats.frames_synthetic:
+            yield story.wrong("P18", story.ended, f"{life.made} frames were made, {stats.frames_synthetic} are counted")
+        if heard != read - passed + life.made:
+            yield story.wrong("P18", story.ended, f"{heard} frames delivered of {read} read and {life.made} made")
+
+
+def only_repeats_are_withheld(facts: Facts) -> Iterator[Violation]:
+    """P17: no more turns are kept back than questions were answered again. Judged where all questions are typed."""
+    if any(turn.kind not in ("typed", "text") for turn in facts.plan.talk.turns):
+        return
+    for ledger in facts.history.clients:
+        stories = facts.of_client(ledger.number)
+        ends = 0
+        for story in stories:
+            read = [record for record in story.kinds["read"] if record.what == "serverContent"]
+            ends += sum("turnComplete" in (record.data or ()) for record in read)
+            ends += sum(record.what == "turn_complete" for record in story.kinds["made"])
+            ends -= sum(record.what == "over" for record in story.kinds["heard"]) + story.life.read_late
+        if ends <= 0 or not certain(facts, ledger.number) or any(story.life.crashed for story in stories):
+            continue
+        answered: set[str] = set()
+        repeats = 0
+        for session in facts.sessions(ledger.number):
+            for answer in session.emitted:
+                repeats += answer.said.text in answered
+                if answer.ended in ("completed", "interrupted"):
+                    answered.add(answer.said.text)
+        if ends > repeats:
+            story = stories[-1]
+            yield story.wrong("P17", story.ended, f"{ends} turns were kept back, {repeats} questions answered again")
+
+
+def calls_come_to_an_end(facts: Facts) -> Iterator[Violation]:
+    """P16 P17: a call that was announced is heard by the application at the time it was read, while it receives."""
+    if "StopReading" in facts.faults:
+        return
+    for story in facts.stories:
+        heard = {call for record in story.kinds["heard"] if record.what == "calls" for call in record.data}
+        until = (story.closed_at if story.closed_at is not None else story.ended) - EPS
+        for record in story.kinds["read"]:
+            if record.what == "toolCall" and record.at < until:
+                missing = [call for call in record.data or () if call not in heard]
+                if missing:
+                    yield story.wrong("P18", record.at, f"calls {missing} were read and not delivered")
+
+
+CHECKS: Final = (
+    turns_end_once, answers_come, answers_are_whole, losses_are_told, interruptions_are_told,
+    delivered_is_what_was_read, only_repeats_are_withheld, calls_come_to_an_end,
+)  # fmt: skip

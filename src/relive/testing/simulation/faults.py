@@ -1,0 +1,400 @@
+"""What can go wrong, as values: on the link, on the server, in the process. A plan is made of these.
+
+Link faults have Toxiproxy's names where it has them. Durations are simulated seconds. A fault with `seconds` lasts that
+long and is then taken back; all of them are taken back when the chaos of a plan is over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+from attrs.validators import ge, gt, in_, optional
+
+from relive.testing.server_script import CLOSES
+
+Way: TypeAlias = Literal["up", "down", "both"]
+"From the client to the server, back, or both."
+
+WAYS: Final = ("up", "down", "both")
+ANOMALIES: Final = ("none", "missing", "repeated", "backwards", "too_high")
+UNSOLICITED: Final = (
+    "output", "interrupted", "turn_complete", "tool_call", "tool_call_cancellation", "handle", "empty_update", "go_away",
+    "dead_handle",
+)  # fmt: skip
+"What a server may say although nothing called for it; a dead handle is the last one that it refused."
+GARBAGE: Final = ("not_json", "not_an_object", "unknown_key", "error", "null_go_away", "empty", "not_utf8")
+"Frames that make no sense; all but the socket survives them in the bare SDK."
+FACTS: Final = (
+    "CheckpointLoaded", "CheckpointNotLoaded", "SeedAnswered", "SeedRefused", "JournalFlushed", "Heard", "InputAccepted",
+    "CloseRequested",
+)  # fmt: skip
+"Facts that come too late, or once more: what a slow store, hook, link or application would tell."
+
+def _seconds(default: float | None = None) -> Any:
+    """A duration, not negative."""
+    if default is None:
+        return attrs.field(validator=ge(0.0))
+    return attrs.field(default=default, validator=ge(0.0))
+
+
+def _lasts(default: float = 10.0) -> Any:
+    """How long a fault lasts."""
+    return attrs.field(default=default, validator=gt(0.0))
+
+
+def _way(default: Way = "both") -> Any:
+    return attrs.field(default=default, validator=in_(WAYS))
+
+
+def _times() -> Any:
+    return attrs.field(default=1, validator=ge(1))
+
+
+def _close() -> Any:
+    return attrs.field(default="abnormal", validator=in_(tuple(CLOSES)))
+
+
+@attrs.frozen
+class Latency:
+    """Everything takes longer."""
+
+    delay: float = _seconds(0.1)
+    "Seconds each way."
+    jitter: float = _seconds(0.0)
+    "Up to so many seconds more; never out of order."
+    way: Way = _way()
+    seconds: float = _lasts()
+
+
+@attrs.frozen
+class Bandwidth:
+    """Only so many bytes pass in a second."""
+
+    rate: float = attrs.field(default=2000.0, validator=gt(0.0))
+    "Bytes a second."
+    way: Way = _way()
+    seconds: float = _lasts()
+
+
+@attrs.frozen
+class Slicer:
+    """Data comes in small pieces, with a pause between them."""
+
+    size: int = attrs.field(default=64, validator=ge(1))
+    "Bytes in a piece."
+    delay: float = _seconds(0.01)
+    "Seconds between two pieces."
+    way: Way = _way()
+    seconds: float = _lasts()
+
+
+@attrs.frozen
+class Hold:
+    """Nothing passes for a while, and nothing is lost: it comes afterwards, all at once."""
+
+    way: Way = _way()
+    seconds: float = _lasts(3.0)
+
+
+@attrs.frozen
+class Timeout:
+    """Nothing passes any more on the connection there is, in neither direction, and after a while it is reset."""
+
+    after: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
+    "Seconds until the reset; None: never, it is a black hole."
+
+
+@attrs.frozen
+class HalfOpen:
+    """The server has lost the client, and the client is not told."""
+
+    notices_after: float | None = attrs.field(default=0.0, validator=optional(ge(0.0)))
+    "Seconds after which the server takes the client for gone; None: never, so that its session stays in use."
+
+
+@attrs.frozen
+class ResetPeer:
+    """The connection is reset, without a close frame."""
+
+    after: float = _seconds(0.0)
+
+
+@attrs.frozen
+class LimitData:
+    """The connection is reset when so many more bytes have passed."""
+
+    size: int = attrs.field(default=1000, validator=ge(0))
+    "Bytes, up and down together."
+
+
+@attrs.frozen
+class Truncate:
+    """The next frame is cut in the middle, and the connection reset."""
+
+    way: Way = _way("down")
+
+
+@attrs.frozen
+class SlowClose:
+    """A close frame takes so long to arrive; what is sent meanwhile still comes."""
+
+    delay: float = _seconds(0.2)
+    seconds: float = _lasts()
+
+
+@attrs.frozen
+class Clog:
+    """The client's socket takes nothing more for a while: what is sent waits. What comes still comes."""
+
+    seconds: float = _lasts(5.0)
+
+
+@attrs.frozen
+class RefuseDial:
+    """The next dials are refused: with an HTTP status, or by the network."""
+
+    status: int | None = 503
+    "HTTP status of the answer to the upgrade; None: there is no answer, as when a name cannot be resolved."
+    times: int = _times()
+
+
+@attrs.frozen
+class HangDial:
+    """The next dials come to nothing, without a word."""
+
+    times: int = _times()
+
+
+@attrs.frozen
+class Flap:
+    """The link goes down and comes up again, so many times: what is open is reset, dials fail while it is down."""
+
+    times: int = attrs.field(default=3, validator=ge(1))
+    down: float = _lasts(1.0)
+    up: float = _lasts(2.0)
+
+
+@attrs.frozen
+class Swizzle:
+    """The connections of a herd are clogged one by one, and unclogged in another order."""
+
+    every: float = _lasts(0.5)
+    "Seconds from one to the next."
+
+
+@attrs.frozen
+class GoAway:
+    """The server announces the end of the connection."""
+
+    time_left: float | str | None = 10.0
+    "Seconds; or any text, sent as it is; None: not said."
+    then: Literal["close", "silence", "never"] = attrs.field(
+        default="close", validator=in_(("close", "silence", "never"))
+    )
+    "Work on until it is over and close; fall silent at once and close then; never close."
+
+
+@attrs.frozen
+class Close:
+    """The server closes the connection, with one of the closes of `live-api.md`."""
+
+    cause: str = _close()
+    "A name in `CLOSES`; ``abnormal`` is a reset."
+
+
+@attrs.frozen
+class Silence:
+    """The connection stays open, and the server neither reads nor says anything on it any more."""
+
+
+@attrs.frozen
+class HangSetup:
+    """The next setups are not answered."""
+
+    times: int = _times()
+
+
+@attrs.frozen
+class SlowSetup:
+    """Setups are answered late."""
+
+    delay: float = _seconds(2.0)
+    seconds: float = _lasts()
+
+
+@attrs.frozen
+class CloseInSetup:
+    """The next setups are answered with a close."""
+
+    cause: str = _close()
+    times: int = _times()
+
+
+@attrs.frozen
+class CloseAfterSetup:
+    """The next connections come up and are closed soon after."""
+
+    cause: str = _close()
+    after: float = _seconds(0.5)
+    times: int = _times()
+
+
+@attrs.frozen
+class MuteAfterSetup:
+    """The next connections come up and fall silent soon after."""
+
+    after: float = _seconds(0.5)
+    times: int = _times()
+
+
+@attrs.frozen
+class ExpireHandles:
+    """No handle given so far is known any more."""
+
+
+@attrs.frozen
+class RejectHandles:
+    """Handles given so far are refused, with a close."""
+
+    cause: str = attrs.field(default="invalid_handle", validator=in_(tuple(CLOSES)))
+
+
+@attrs.frozen
+class PoisonHandles:
+    """Handles given so far are accepted, and the connection then dies, or stays mute."""
+
+    how: Literal["die", "mute"] = attrs.field(default="die", validator=in_(("die", "mute")))
+    after: float = _seconds(0.5)
+
+
+@attrs.frozen
+class WithholdHandles:
+    """For a while the server says that the session cannot be resumed from here."""
+
+    seconds: float = _lasts(20.0)
+
+
+@attrs.frozen
+class LateHandles:
+    """Handles come so long after the turn that they cover."""
+
+    delay: float = _seconds(3.0)
+    seconds: float = _lasts(60.0)
+
+
+@attrs.frozen
+class WrongIndices:
+    """Something is wrong with the message indices of updates."""
+
+    anomaly: Literal["missing", "repeated", "backwards", "too_high"] = attrs.field(
+        default="missing", validator=in_(ANOMALIES)
+    )
+    seconds: float = _lasts(60.0)
+
+
+@attrs.frozen
+class Duplicate:
+    """The server says the next so many messages twice."""
+
+    times: int = _times()
+
+
+@attrs.frozen
+class Unsolicited:
+    """The server says something that nothing called for."""
+
+    kind: str = attrs.field(default="output", validator=in_(UNSOLICITED))
+
+
+@attrs.frozen
+class Garbage:
+    """The server sends a frame that makes no sense."""
+
+    kind: str = attrs.field(default="not_json", validator=in_(GARBAGE))
+
+
+@attrs.frozen
+class RestartServer:
+    """All connections are reset at once."""
+
+    handles: Literal["kept", "lost"] = attrs.field(default="kept", validator=in_(("kept", "lost")))
+
+
+@attrs.frozen
+class Crash:
+    """The client's process dies, and a new one begins with what the store holds."""
+
+    store: Literal["kept", "lost", "stale"] = attrs.field(default="kept", validator=in_(("kept", "lost", "stale")))
+    "What the new process finds: what was saved last, nothing, or what was saved before that."
+    down: float = _seconds(1.0)
+    "Seconds between the two."
+
+
+@attrs.frozen
+class SlowStore:
+    """The store takes so long for everything."""
+
+    delay: float = _seconds(3.0)
+    seconds: float = _lasts(60.0)
+
+
+@attrs.frozen
+class FailingStore:
+    """The store raises at everything."""
+
+    seconds: float = _lasts(60.0)
+
+
+@attrs.frozen
+class StepWall:
+    """The wall clock is set."""
+
+    step: float = 3600.0
+    "Seconds forward; back if negative."
+
+
+@attrs.frozen
+class StopReading:
+    """The application does not receive for a while."""
+
+    seconds: float = _lasts(5.0)
+
+
+@attrs.frozen
+class Burst:
+    """The application sends so many frames of audio at once."""
+
+    frames: int = attrs.field(default=100, validator=ge(1))
+
+
+@attrs.frozen
+class SlowHook:
+    """The application takes so long to say how to go on after a loss of context."""
+
+    delay: float = _seconds(2.0)
+    seconds: float = _lasts(60.0)
+
+
+@attrs.frozen
+class Hangup:
+    """The application closes its session, and the simulation ends with it."""
+
+
+@attrs.frozen
+class Stray:
+    """A fact is told once more, or too late, as a slow plug-in would."""
+
+    fact: str = attrs.field(default="SeedAnswered", validator=in_(FACTS))
+
+
+Fault: TypeAlias = (
+    Latency | Bandwidth | Slicer | Hold | Timeout | HalfOpen | ResetPeer | LimitData | Truncate | SlowClose | RefuseDial
+    | Clog | HangDial | Flap | Swizzle
+    | GoAway | Close | Silence | HangSetup | SlowSetup | CloseInSetup | CloseAfterSetup | MuteAfterSetup | ExpireHandles
+    | RejectHandles | PoisonHandles | WithholdHandles | LateHandles | WrongIndices | Duplicate | Unsolicited | Garbage | RestartServer
+    | Crash | SlowStore | FailingStore | StepWall | StopReading | Burst | SlowHook | Hangup | Stray
+)  # fmt: skip
+
+FAULTS: Final[dict[str, type[Fault]]] = {kind.__name__: kind for kind in Fault.__args__}
+"Every fault by its name."

@@ -1,0 +1,201 @@
+"""What happened in a simulation, in order: decisions and not bytes.
+
+A record is a line of the trace: when, to which client, on which connection, what kind of thing, which, and details.
+Frames are not recorded one by one: a record of kind ``flow`` counts those of a second. Handles appear by fingerprint.
+What was sent is kept apart, item by item, for the checkers; what the server consumed is the server's own ground truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import attrs
+
+from relive.core.checkpoint import Fingerprint
+from relive.testing.server import FakeLiveServer
+from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.user import Item, User
+
+TRACE_VERSION: Final = 1
+COLUMNS: Final = ("t", "client", "conn", "kind", "what", "data")
+"Of a line of the trace, in this order."
+Fate: TypeAlias = Literal["ok", "fail", "unknown"]
+"Accepted; refused with an error; nobody can tell, because the client crashed."
+
+
+class Record(NamedTuple):
+    """One thing that happened."""
+
+    at: float
+    "Seconds since the beginning."
+    client: int
+    "Which of the herd; -1 for all."
+    conn: int
+    "Number of the connection within its session; 0 if it is about none."
+    kind: str
+    """``step`` (of the machine), ``transition``, ``notice``, ``open``, ``up``, ``refused``, ``read``, ``gone``, ``left``,
+    ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``."""
+    what: str
+    data: Any = None
+    "Details, plain JSON."
+
+    def line(self) -> str:
+        """As a line of the trace. The most frequent kinds are put together by hand: their details need no quoting."""
+        at, client, conn, kind, what, data = self
+        match kind:
+            case "step":
+                source, dest, waiting, written, index = data
+                said = f'["{source}","{dest}",{waiting},{written},{"null" if index is None else index}]'
+            case "flow":
+                said = "[%d,%d,%d,%d,%d,%d]" % data
+            case _:
+                said = "null" if data is None else _DUMP(data)
+        place = f'{{"t":{round(at, 6)!r},"client":{client},"conn":{conn}'
+        return f'{place},"kind":"{kind}","what":{_QUOTE(what)},"data":{said}}}'
+
+
+_DUMP: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=False, default=str).encode
+_QUOTE: Final = json.encoder.encode_basestring_ascii
+
+
+class Sent(NamedTuple):
+    """An item that was sent."""
+
+    item: Item
+    at: float
+    life: int
+    "Of which process of the client, from 1."
+    fate: Fate
+    after: int = 0
+    "How many frames of audio had been accepted before it, by all processes of the client."
+
+
+class Dialled(NamedTuple):
+    """Whose a connection of the server's is."""
+
+    client: int
+    life: int
+    "Of which process of the client, from 1."
+    number: int
+    "The connection's number within its session."
+
+
+@attrs.define(eq=False)
+class Life:
+    """One process of a client, from its start to its end or crash."""
+
+    client: int
+    number: int
+    "From 1."
+    began: float
+    ended: float | None = None
+    crashed: bool = False
+    verdicts: list[Any] = attrs.Factory(list[Any])
+    "`Verdict`s, one for each time that a connection came up."
+    stats: Any = None
+    "`Stats` at its end; of a crash, just before it."
+    failure: Any = None
+    "Why its session was given up."
+    errors: dict[str, str] = attrs.Factory(dict[str, str])
+    "What the application got at the end: ``send``, ``receive``, ``start`` by the names of their types."
+    closing: float | None = None
+    "Seconds that closing took."
+    left_over: tuple[str, ...] = ()
+    "What was left after the end, and should not be."
+    state: str = "IDLE"
+    "The last one."
+    audio_from: int = 0
+    "How many frames of audio its predecessors had accepted."
+    passed_over: int = 0
+    "Chunks of output that were read and not delivered, and"
+    passed_over_control: int = 0
+    "other frames."
+    made: int = 0
+    "Frames that were delivered and never read, of the kinds that relive makes."
+    read_late: int = 0
+    "Frames that were read after its session had ended: nobody receives them."
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """Everything of one client."""
+
+    number: int
+    user: User
+    sent: list[Sent] = attrs.Factory(list[Sent])
+    "Apart from audio."
+    audio: list[int] = attrs.Factory(list[int])
+    "Numbers of the frames of audio that were accepted, in order."
+    audio_failed: int = 0
+    unknown_from: list[tuple[int, int]] = attrs.Factory(list[tuple[int, int]])
+    "Ranges of numbers whose fate a crash has made unknown: the first, and the last."
+    lives: list[Life] = attrs.Factory(list[Life])
+
+
+class History:
+    """What happened.
+
+    Args:
+        plan: what was to happen.
+        server: the ground truth.
+        keep: whether to keep all records (for a trace, for checkers that look at single ones), or only count.
+    """
+
+    def __init__(self, plan: Plan, server: FakeLiveServer) -> None:
+        self.plan = plan
+        self.server = server
+        self.records: list[Record] = []
+        self.clients: list[Ledger] = []
+        self.steps: Counter[tuple[str, str, str]] = Counter()
+        "Steps of the machine: state, event, destination."
+        self.faults: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        "What happened at least sometimes: see `sometimes`."
+        self.exact = True
+        "Whether its times are those of a simulation; else a machine made them, and they prove nothing."
+        self.began = 0.0
+        "The clock at the beginning."
+        self.ended = 0.0
+        "Seconds from there to the end."
+        self.calm_at: float | None = None
+        "When the faults were over."
+        self.dialled: dict[int, Dialled] = {}
+        "Whose the server's connections are, by the server's numbers."
+        self.secrets: set[str] = set()
+        "Handles that were given: no record may contain one."
+        self._fingerprint = Fingerprint(hashlib.sha256(b"relive simulation").digest())
+        self._names: dict[str, str] = {}
+
+    def add(self, at: float, client: int, conn: int, kind: str, what: str, data: Any = None) -> None:
+        """Note something."""
+        self.records.append(Record(at, client, conn, kind, what, data))
+
+    def sometimes(self, what: str) -> None:
+        """Note that an interesting thing has happened. A campaign in which it never did has shown little."""
+        self.seen[what] += 1
+
+    def name(self, handle: str | None) -> str | None:
+        """Name a handle without telling it."""
+        if handle is None:
+            return None
+        name = self._names.get(handle)
+        if name is None:
+            name = self._names[handle] = self._fingerprint(handle)
+            self.secrets.add(handle)
+        return name
+
+    def of(self, kind: str, client: int | None = None) -> list[Record]:
+        """The records of a kind, of one client or of all."""
+        return [r for r in self.records if r.kind == kind and (client is None or r.client == client)]
+
+    def lines(self) -> list[str]:
+        """The trace: a header with the plan, and a line for each record."""
+        header = {"relive_trace": TRACE_VERSION, "columns": list(COLUMNS), "plan": json.loads(self.plan.to_json())}
+        return [_DUMP(header), *(record.line() for record in self.records)]
+
+    def digest(self) -> str:
+        """SHA-256 over the trace."""
+        return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()

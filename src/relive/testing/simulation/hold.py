@@ -1,0 +1,22 @@
+"""Holds relive to its promises in a test: plays a plan, and raises what a failing test should print."""
+
+from __future__ import annotations
+
+from relive.testing.simulation.outcome import Level, Outcome
+from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.simulate import simulate
+
+
+def hold(plan: Plan, *, level: Level = "runtime") -> Outcome:
+    """Play a plan, and insist that every promise was kept.
+
+    Raises:
+        AssertionError: one was not. Says which, what was done, the plan, and how to play it again.
+        PlanError: the plan asks for what does not exist.
+    """
+    outcome = simulate(plan, level)
+    if outcome.violations:
+        from relive.testing.simulation.explain import explain
+
+        raise AssertionError(explain(outcome))
+    return outcome

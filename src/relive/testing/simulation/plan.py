@@ -1,0 +1,212 @@
+"""A plan: all that a simulation does, as data. The same plan makes the same history.
+
+A plan says who talks how, what the service is like, what the policy is, and, as steps, what goes wrong when. All
+chance in a run (latencies, ids, backoff) is drawn from the plan's seed, in separate streams. In and out of JSON:
+`Plan.to_json` and `Plan.from_json`, which names the place of anything it cannot read.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+from attrs.validators import deep_iterable, ge, gt, in_, instance_of, optional
+
+from relive.core.closes import Dropped, Judgement
+from relive.core.policy import Policy
+from relive.errors import ReliveError, SettingError
+from relive.testing.simulation.faults import FAULTS, Fault
+
+VERSION: Final = 1
+"Of the format. A plan of a newer one is refused."
+
+TurnKind: TypeAlias = Literal["typed", "spoken", "marked", "text"]
+Stream: TypeAlias = Literal["network", "server", "backoff", "user"]
+STATES: Final = (
+    "", "IDLE", "CONNECTING", "ACTIVE", "DRAINING", "RESUMING", "WAITING", "HANDLE_EXPIRED", "CLOSED", "FAILED",
+)  # fmt: skip
+
+
+class PlanError(ReliveError):
+    """A plan cannot be read, or asks for what does not exist."""
+
+    def __init__(self, where: str, what: str) -> None:
+        self.where = where
+        "The place in the plan: ``$.steps[2].fault.delay``."
+        self.what = what
+        super().__init__(where, what)
+
+    def __str__(self) -> str:
+        return f"this plan cannot be used: {self.what} (at {self.where})"
+
+
+@attrs.frozen(kw_only=True)
+class AudioSchedule:
+    """When the microphone sends, and how fast."""
+
+    rate: float = attrs.field(default=1.0, validator=[ge(0.0)])
+    "Frames a second; 0 for none at all. The model speaks as fast."
+    open: float = attrs.field(default=1e9, validator=gt(0.0))
+    "Seconds that the microphone is open, and then"
+    shut: float = attrs.field(default=0.0, validator=ge(0.0))
+    "seconds that it is not."
+
+
+@attrs.frozen(kw_only=True)
+class Turn:
+    """What the user does in one turn, and how the model takes it."""
+
+    kind: TurnKind = attrs.field(default="typed", validator=in_(("typed", "spoken", "marked", "text")))
+    """Typed content; speech that ends with the end of the audio stream; speech between activity marks; realtime text."""
+    answer: float = attrs.field(default=16.0, validator=ge(0.0))
+    "Seconds that the model's answer takes."
+    tools: int = attrs.field(default=0, validator=ge(0))
+    "Tools that the model calls first, all at once. Typed turns only: a voice cannot ask this model for them."
+    tool_time: float = attrs.field(default=1.0, validator=ge(0.0))
+    "Seconds that the tools take."
+    pause: float = attrs.field(default=3.0, validator=gt(0.0))
+    "Seconds between the end of this turn and the next."
+    barge_in: float | None = attrs.field(default=None, validator=optional(gt(0.0)))
+    "Seconds of answer after which the user goes on to the next turn, without waiting; None: hears it to the end."
+    video: int = attrs.field(default=0, validator=ge(0))
+    "Frames of video shown with it."
+
+
+@attrs.frozen(kw_only=True)
+class Conversation:
+    """Who says what when. The turns are taken in order, and from the beginning again, as long as there is time."""
+
+    audio: AudioSchedule = AudioSchedule()
+    turns: tuple[Turn, ...] = (Turn(), Turn(kind="spoken"), Turn(kind="marked"))
+    begin: float = attrs.field(default=0.5, validator=gt(0.0))
+    "Seconds before the first word."
+    patience: float = attrs.field(default=90.0, validator=gt(0.0))
+    "Seconds after which a user who hears nothing goes on to the next turn."
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """What the service is like when nothing goes wrong."""
+
+    backend: Literal["vertex", "developer"] = attrs.field(default="vertex", validator=in_(("vertex", "developer")))
+    "Vertex reports message indices, the Developer API does not."
+    connection: float | None = attrs.field(default=200.0, validator=optional(gt(0.0)))
+    "Seconds that a connection lives; None: for ever. Ten minutes in the real one."
+    lead: float | None = attrs.field(default=50.0, validator=optional(ge(0.0)))
+    "Seconds of notice (GoAway) before that; None: no notice."
+    setup: float = attrs.field(default=0.05, validator=ge(0.0))
+    "Seconds that a setup takes."
+    latency: float = attrs.field(default=0.0, validator=ge(0.0))
+    "Seconds that everything takes each way."
+    thinking: float = attrs.field(default=0.3, validator=ge(0.0))
+    "Seconds before an answer begins."
+    late: float = attrs.field(default=0.1, validator=ge(0.0))
+    "Seconds between the end of a turn and the handle that covers it."
+    every: float | None = attrs.field(default=None, validator=optional(gt(0.0)))
+    "Seconds between two handles, apart from those after turns; None: only those."
+    while_busy: Literal["silent", "empty", "not_resumable", "handle"] = attrs.field(
+        default="silent", validator=in_(("silent", "empty", "not_resumable", "handle"))
+    )
+    "What updates say during a turn."
+    session: float | None = attrs.field(default=900.0, validator=optional(gt(0.0)))
+    "Seconds that a session without compression lives; with video an eighth of it or so. None: for ever."
+
+
+@attrs.frozen(kw_only=True)
+class Client:
+    """What relive is told. `policy` names settings of `relive.Policy`."""
+
+    compressed: bool = attrs.field(default=True, validator=instance_of(bool))
+    "Whether the context is compressed, so that a session has no limit."
+    store: bool = attrs.field(default=True, validator=instance_of(bool))
+    "Whether there is a store."
+    handle: bool = attrs.field(default=False, validator=instance_of(bool))
+    "Whether the first session begins with a handle that the application has from elsewhere, and that is not known."
+    eager: bool = attrs.field(default=False, validator=instance_of(bool))
+    "Whether the application sends before its session is up."
+    hook: Literal["none", "seed", "refuse", "raise"] = attrs.field(
+        default="none", validator=in_(("none", "seed", "refuse", "raise"))
+    )
+    "What the application says to a loss of context."
+    classify: Literal["none", "blame"] = attrs.field(default="none", validator=in_(("none", "blame")))
+    "Whether the application has a say in what an end means: it may blame the handle for a resume without an answer."
+    policy: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    "Settings that differ from the default."
+
+    def make_policy(self) -> Policy:
+        """The policy."""
+        try:
+            return Policy(**self.policy, classify=_blame if self.classify == "blame" else None)
+        except (TypeError, SettingError) as error:
+            raise PlanError("$.client.policy", str(error)) from error
+
+
+def _blame(drop: Dropped, judgement: Judgement) -> Judgement:
+    """Blame the handle for a setup that was not answered."""
+    return "handle_dead" if drop.phase == "opening" and drop.code is None else judgement
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """Something goes wrong: at a time or, once that has come, as soon as the session is in a state."""
+
+    fault: Fault
+    at: float = attrs.field(default=0.0, validator=ge(0.0))
+    "Seconds since the beginning."
+    state: str = attrs.field(default="", validator=in_(STATES))
+    "The state to wait for; empty: none. If it does not come before the chaos is over, the step is left out."
+    delay: float = attrs.field(default=0.0, validator=ge(0.0))
+    "Seconds in that state."
+    times: int = attrs.field(default=1, validator=ge(1))
+    "How often, and"
+    every: float = attrs.field(default=10.0, validator=gt(0.0))
+    "at least so many seconds apart."
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A simulation, as data."""
+
+    seed: int = attrs.field(default=0, validator=instance_of(int))
+    "Of all chance."
+    seconds: float = attrs.field(default=600.0, validator=gt(0.0))
+    "How long the conversation is, chaos included. What it takes to come to rest is added to it."
+    calm: float = attrs.field(default=60.0, validator=ge(0.0))
+    "How many of its last seconds are without faults."
+    herd: int = attrs.field(default=1, validator=ge(1))
+    "Sessions that share the server and the network."
+    talk: Conversation = Conversation()
+    service: Service = Service()
+    client: Client = Client()
+    steps: tuple[Step, ...] = attrs.field(default=(), validator=deep_iterable(instance_of(Step)))
+    "What goes wrong."
+
+    @property
+    def chaos(self) -> float:
+        """Seconds until faults end."""
+        return max(0.0, self.seconds - self.calm)
+
+    def stream(self, name: Stream) -> random.Random:
+        """A stream of chance of its own, so that a change in one does not shift the others."""
+        return random.Random(f"{self.seed}:{name}")
+
+    def to_json(self, *, indent: int | None = None, terse: bool = True) -> str:
+        """As JSON; `terse` leaves out what has its default."""
+        from relive.testing.simulation.plan_json import dumps
+
+        return dumps(self, indent=indent, terse=terse)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Plan:
+        """Read a plan.
+
+        Raises:
+            PlanError: it is not JSON, of a newer version, or names what does not exist; says where.
+        """
+        from relive.testing.simulation.plan_json import loads
+
+        return loads(text)
+
+
+__all__ = ["FAULTS", "AudioSchedule", "Client", "Conversation", "Plan", "PlanError", "Service", "Step", "Turn"]

@@ -1,0 +1,250 @@
+"""The sockets level: the SDK over real TLS websockets, through a proxy that has the plan's network in it.
+
+A plan's time is scaled: `SCALE` of its seconds pass in a real one. What a busy machine could miss is given time all the
+same, so bounds of the policy that no fault is about (how long a dial may take, an answer, a pong) are never shorter
+than `LEAST`. Times are the machine's here, so that two runs of a plan are alike in what happens, and not in when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+
+from relive.clock import LoopClock
+from relive.core.policy import Policy
+from relive.ports import Connection, ConnectionGone, Opening, Transport
+from relive.runtime.runtime import Runtime
+from relive.testing.host_tls import TlsHost
+from relive.testing.links import Line
+from relive.testing.proxy import Proxy
+from relive.testing.simulation import faults as f
+from relive.testing.simulation.history import History
+from relive.testing.simulation.live import MODEL, Live
+from relive.testing.simulation.plan import AudioSchedule, Client, Plan
+from relive.testing.simulation.recording import CHUNK, Scribe, note_read
+from relive.testing.simulation.voices import SdkVoice, Voice
+from relive.transports.genai import GenaiTransport
+
+T = TypeVar("T")
+
+SCALE: Final = 200.0
+"Seconds of a plan that pass in a second."
+LEAST: Final = 2.0
+"Real seconds."
+BOUNDS: Final = (
+    "open_timeout", "setup_timeout", "close_grace", "probe_timeout", "answer_timeout", "retry_time", "load_timeout",
+    "save_timeout", "seed_timeout", "send_timeout", "audio_age",
+)  # fmt: skip
+"Bounds of the policy that a slow machine could reach although the plan does not."
+_RECOVERY: Final = 30.0
+_PATIENCE: Final = 5.0
+_LOOK: Final = 0.02
+_RATES: Final = {AudioSchedule: "rate", f.Bandwidth: "rate"}
+
+
+def play(plan: Plan) -> History:
+    """Play a plan, and return what happened; times are in real seconds."""
+    return asyncio.run(_OverSockets(scaled(plan)).run())
+
+
+def scaled(value: T) -> T:
+    """The same with every duration divided, and every rate multiplied: they are its floats, all else is counts."""
+    if isinstance(value, float):
+        return cast("T", value / SCALE)
+    if isinstance(value, tuple):
+        return cast("T", tuple(scaled(item) for item in cast("tuple[object, ...]", value)))
+    if isinstance(value, dict):
+        return cast("T", {key: scaled(item) for key, item in cast("dict[str, object]", value).items()})
+    if not attrs.has(type(value)):
+        return value
+    fields = {field.name: getattr(value, field.name) for field in attrs.fields(cast("Any", type(value)))}
+    rate = _RATES.get(cast("Any", type(value)), "")
+    changed = {name: was * SCALE if name == rate else scaled(was) for name, was in fields.items()}
+    if isinstance(value, Client):
+        changed["policy"] = _policy(value)
+    return cast("Any", type(value))(**changed)
+
+
+def _policy(client: Client) -> dict[str, Any]:
+    """All settings that are durations, those of the default too."""
+    policy = client.make_policy()
+    settings: dict[str, Any] = {}
+    for field in attrs.fields(Policy):
+        was = getattr(policy, field.name)
+        if isinstance(was, float):
+            settings[field.name] = max(LEAST, was / SCALE) if field.name in BOUNDS else was / SCALE
+        elif field.name != "classify":
+            settings[field.name] = was
+    settings["compress"] = client.compressed
+    return settings
+
+
+class _Clock(LoopClock):
+    """The loop's clock, with a wall clock that can be set."""
+
+    def __init__(self, seed: int, live: _OverSockets) -> None:
+        super().__init__(seed)
+        self._live = live
+
+    def wall(self) -> float:
+        """Wall-clock seconds."""
+        return self._live.wall()
+
+
+class _OverSockets(Live):
+    """A simulation over real sockets."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._step = 0.0
+        super().__init__(plan, recovery=_RECOVERY, patience=_PATIENCE, look=_LOOK)
+        self.history.exact = False
+        self._host: TlsHost
+        self._proxies: list[Proxy] = []
+        self._clients: list[Any] = []
+
+    async def run(self) -> History:
+        from google import genai
+
+        vertex = self.plan.service.backend == "vertex"
+        async with contextlib.AsyncExitStack() as stack:
+            self._host = host = await stack.enter_async_context(TlsHost(self.server))
+            for _ in range(self.plan.herd):
+                name, _, port = host.base_url.rpartition(":")
+                proxy = Proxy(self.network, "127.0.0.1", int(port))
+                self._proxies.append(await stack.enter_async_context(proxy))
+                options = {**host.http_options(), "base_url": f"{name}:{proxy.port}"}
+                client = genai.Client(vertexai=vertex, api_key="simulated", http_options=cast("Any", options))
+                stack.callback(client.close)
+                self._clients.append(client)
+            return await self.play()
+
+    def wall(self) -> float:
+        return time.time() + self._step
+
+    def clock(self, seed: int) -> LoopClock:
+        return _Clock(seed, self)
+
+    def transport(self, client: int, scribe: Scribe) -> Transport:
+        sdk = GenaiTransport(self._clients[client], model=MODEL, config=None, policy=self.policy)
+        return _TappedTransport(sdk, scribe, self, client)
+
+    def voice(self, runtime: Runtime, scribe: Scribe) -> Voice:
+        return SdkVoice(runtime, runtime.transport, self._clients[scribe.client], scribe)
+
+    def came_up(self, client: int, session_id: str | None) -> None:
+        """A client's connection belongs to this session of the server's."""
+        for conn in self.server.live:
+            session = self.server.session_of(conn)
+            if session is not None and session.id == session_id:
+                self.dialled(client, conn)
+
+    def lines(self, client: int) -> Iterable[Line[Any]]:
+        proxies = self._proxies if client < 0 else self._proxies[client : client + 1]
+        return [line for proxy in proxies for line in proxy.lines]
+
+    def conns(self, client: int) -> tuple[int, ...]:
+        return self.server.live if self.plan.herd == 1 else super().conns(client)
+
+    def flush(self) -> None:
+        self._host.flush()
+
+    def step_wall(self, seconds: float) -> None:
+        self._step += seconds
+
+
+class _TappedTransport:
+    """A transport, and a scribe who reads along."""
+
+    def __init__(self, inner: Transport, scribe: Scribe, live: _OverSockets, client: int) -> None:
+        self._inner = inner
+        self._scribe = scribe
+        self._live = live
+        self._client = client
+        self.model, self.backend = inner.model, inner.backend
+        self.compressed, self.known_keys = inner.compressed, inner.known_keys
+
+    async def open(self, opening: Opening) -> Connection:
+        """Open a connection."""
+        scribe = self._scribe
+        name = scribe.history.name(opening.handle)
+        scribe.note("open", "resume" if opening.handle else "fresh", [opening.number, name, opening.seeded])
+        try:
+            connection = await self._inner.open(opening)
+        except ConnectionGone as gone:
+            drop = gone.drop
+            scribe.note("refused", drop.origin, [opening.number, drop.code, drop.status, drop.reason])
+            raise
+        except BaseException:
+            scribe.note("refused", "given up", [opening.number, None, None, ""])
+            raise
+        scribe.note("up", "", [opening.number])
+        self._live.came_up(self._client, connection.session_id)
+        return _TappedConnection(connection, scribe)
+
+    async def prepare(self) -> None:
+        """As it does."""
+        await self._inner.prepare()
+
+    async def aclose(self) -> None:
+        """As it does."""
+        await self._inner.aclose()
+
+
+class _TappedConnection:
+    """A connection, and a scribe who reads along."""
+
+    def __init__(self, inner: Connection, scribe: Scribe) -> None:
+        self._inner = inner
+        self._scribe = scribe
+        self._end = self._left = False
+        self.session_id, self.setup_complete = inner.session_id, inner.setup_complete
+
+    @property
+    def writable(self) -> bool:
+        return self._inner.writable and self._scribe.clog is None
+
+    @property
+    def last_sign_of_life(self) -> float:
+        return self._inner.last_sign_of_life
+
+    async def send(self, frame: str | bytes) -> None:
+        scribe = self._scribe
+        while scribe.clog is not None:
+            await asyncio.shield(scribe.clog)
+        if not scribe.mute:
+            scribe.flow[1] += 1
+            await self._inner.send(frame)
+
+    async def recv(self) -> bytes:
+        scribe = self._scribe
+        try:
+            frame = await self._inner.recv()
+        except ConnectionGone as gone:
+            if not self._end:
+                self._end = True
+                scribe.note("gone", "", [gone.drop.code, gone.drop.reason])
+            raise
+        scribe.flow[2] += 1
+        scribe.read.append(frame)
+        if not frame.startswith(CHUNK):
+            note_read(scribe, frame)
+        return frame
+
+    async def ping(self) -> float:
+        return await self._inner.ping()
+
+    async def close(self) -> None:
+        self._left = True
+        self._scribe.note("left", "close")
+        await self._inner.close()
+
+    def abort(self) -> None:
+        if not (self._left or self._end):
+            self._left = True
+            self._scribe.note("left", "abort")
+        self._inner.abort()

@@ -1,0 +1,89 @@
+"""Draws and plays that are not ours, with something wrong in them. In a module, so that other processes know them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import count
+
+import attrs
+
+from relive.testing.simulation.draw import draw
+from relive.testing.simulation.outcome import Level, Outcome, Violation
+from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.simulate import simulate
+
+BAD = (7, 11)
+"Sessions of `paper` that do not keep their promises."
+_COUNT = count()
+
+
+def numbered(seed: int, index: int, *, profile: str, rate: float) -> Plan:
+    """A plan that is nothing but its number."""
+    return Plan(seed=index)
+
+
+def short(seed: int, index: int, *, profile: str, rate: float) -> Plan:
+    """Two minutes of a real one."""
+    return attrs.evolve(draw(seed, index, profile=profile, rate=rate), seconds=120.0, calm=20.0)
+
+
+def paper(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Plays nothing, and makes something up."""
+    number = plan.seed
+    lines = (f'{{"relive_trace":1,"plan":{number}}}', f'{{"t":{number}}}')
+    return Outcome(
+        plan,
+        level,
+        600.1 + number / 7.0,
+        (Violation("P13", f"number {number} is bad", 1.0),) if number in BAD else (),
+        Counter({("IDLE", "ConnectRequested", "CONNECTING"): 1}),
+        Counter({"Close": number % 3}),
+        Counter({"it rained": 1}) if number == 5 else Counter(),
+        3 + number % 2,
+        600,
+        500,
+        f"{number:064x}",
+        lines if trace else (),
+    )
+
+
+def raising(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Breaks down."""
+    raise LookupError("there is nothing here")
+
+
+def tired(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Is interrupted at number 4."""
+    if plan.seed == 4:
+        raise KeyboardInterrupt
+    return paper(plan, level, trace=trace)
+
+
+def by_the_clock(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Looks at the real clock."""
+    return _line_of(plan, level, f'{{"t":{time.perf_counter_ns()}}}', trace=trace)
+
+
+def by_the_set(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Goes through a set of words."""
+    return _line_of(plan, level, ",".join({"north", "east", "south", "west", "up", "down"}), trace=trace)
+
+
+def unsteady(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Always does the same, and is found wanting every other time."""
+    found = (Violation("P1", "now it is", 0.0),) if next(_COUNT) % 2 else ()
+    return attrs.evolve(paper(plan, level, trace=trace), violations=found)
+
+
+def crash_and_close(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """As `simulate`, but the only thing wrong with a session is that its client crashes and its server closes."""
+    outcome = simulate(plan, level, trace=trace)
+    found = (Violation("P99", "a planted promise", 1.0),) if outcome.faults["Crash"] and outcome.faults["Close"] else ()
+    return attrs.evolve(outcome, violations=found)
+
+
+def _line_of(plan: Plan, level: Level, line: str, *, trace: bool) -> Outcome:
+    outcome = paper(plan, level, trace=trace)
+    digest = format(hash(line) % 2**64, "064x")
+    return attrs.evolve(outcome, sha256=digest, trace=(*outcome.trace[:1], line) if trace else ())
