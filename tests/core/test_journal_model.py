@@ -118,7 +118,7 @@ class JournalModel(RuleBasedStateMachine):
             elif frame.lane == "audio" and not indexed and frame.written_at < horizon:
                 frame.fate = "too old"
             else:
-                uncertain += not indexed and (frame.first_written_at or 0.0) < self.now - ago
+                uncertain += not indexed and (frame.first_written_at or 0.0) <= self.now - ago
         assert replay.uncertain == uncertain
         assert [entry.position for entry in replay.again] == [f.position for f in written if f.fate == "waiting"]
 

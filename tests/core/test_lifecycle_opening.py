@@ -210,10 +210,17 @@ def test_frames_near_a_handle_are_replayed_as_uncertain() -> None:
     story = active()
     story.accepts("old")
     story.after(10.0).accepts("in flight")
-    story.after(CALM.coverage_margin / 2).handle("h1").accepts("after")
+    story.after(CALM.coverage_margin / 2).handle("h1").after(0.1).accepts("after")
     story.drops().comes_up(written=False)
     assert story.life.verdict == do.Verdict("resumed", replayed=2, uncertain=1)
     assert story.writes() == ["in flight", "after"]
+
+
+def test_a_frame_of_the_instant_in_which_a_handle_came_is_uncertain() -> None:
+    """P15: nobody can tell which of the two was first."""
+    story = active()
+    story.handle("h1").accepts("with it")
+    assert story.drops().comes_up(written=False).life.verdict == do.Verdict("resumed", replayed=1, uncertain=1)
 
 
 def test_a_frame_that_was_uncertain_once_stays_uncertain() -> None:

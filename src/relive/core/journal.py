@@ -304,7 +304,7 @@ class Journal:
                 too_old += 1
             else:
                 again.append(entry)
-                uncertain += not indexed and entry.first_written_at < since
+                uncertain += not indexed and entry.first_written_at <= since
         age = self._audio_age
         stale = tuple(entry for entry in self.waiting if entry.lane == "audio" and now - entry.waits_since > age)
         return Replay(now, tuple(again), stale, uncertain, too_old + len(stale), superseded)
