@@ -141,6 +141,12 @@ class Story:
     def outputs(self) -> Story:
         return self.tell(ev.OutputStarted(self.number))
 
+    def goes_on(self, silent_for: float = 0.0) -> Story:
+        return self.tell(ev.OutputHeard(self.number, silent_for))
+
+    def generates(self) -> Story:
+        return self.tell(ev.AnswerGenerated(self.number))
+
     def ends_turn(self) -> Story:
         return self.tell(ev.TurnEnded(self.number))
 

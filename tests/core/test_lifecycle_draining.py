@@ -260,3 +260,13 @@ def test_a_connection_without_a_handle_is_not_left_by_ourselves() -> None:
     assert story.path == []
     assert story.deadlines["rotate"] == policy.rotate_after
     assert story.handle("h1").reaches("rotate").path == ["DRAINING", "RESUMING"]
+
+
+def test_an_answer_to_a_call_that_nobody_made_does_not_hold_up_a_drain() -> None:
+    """P7 P16: it is taken back, so nothing is unwritten."""
+    story = active().goes_away(500.0)
+    story.accepts("context", written=False)
+    assert story.handle("h1").path == []
+    story.writes()
+    assert story.answers("nobody's", written=False).path == ["RESUMING"]
+    assert story.life.journal.waiting == []

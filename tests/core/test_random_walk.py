@@ -57,6 +57,8 @@ class Walk:
             ev.CheckpointWithheld(number),
             ev.GoAwayReceived(number, chance.choice([0.0, 1.0, 50.0])),
             *(kind(number) for kind in (ev.OutputStarted, ev.TurnEnded) * 2),
+            ev.OutputHeard(number, chance.choice([0.0, 2.0, 29.99, 40.0])),
+            ev.AnswerGenerated(number),
             ev.Interrupted(number),
             ev.ToolCalled(number, ids),
             ev.ToolCallsCancelled(number, ids),
@@ -158,9 +160,9 @@ class Walk:
         assert len(answers) == len(set(answers))
         turn = story.life.scene.situation
         assert not turn.flowing or (turn.answering and not turn.withhold)
-        if now.link == "up" and (turn.owed or turn.returning or turn.withhold) and not (turn.answering or turn.pending):
+        if now.link == "up" and (now.turn_open or turn.withhold) and not (turn.generated or turn.pending):
             patient = story.life.scene.policy.answer_timeout is not None
-            assert not patient or turn.at("answer") is not None  # P10: an answer that is owed is awaited
+            assert not patient or turn.at("answer") is not None  # P10: an answer that is owed, or begun, is awaited
         if story.life.journal.waiting:
             assert all(entry.position or now.verdict is None or now.verdict.kind in ("fresh", "not_restored")
                        for entry in story.life.journal.waiting if now.link == "up")  # fmt: skip

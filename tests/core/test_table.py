@@ -159,8 +159,8 @@ def pause(scene: Any, _event: Any) -> None:
 ACTIVE_FACTS = tuple(name for name in TABLE.facts["ACTIVE"] if not name.startswith("DeadlineReached"))
 STAYING = (
     ev.InputAccepted, ev.SeedAnswered, ev.SeedRefused, ev.CheckpointLoaded, ev.CheckpointNotLoaded,
-    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.Interrupted, ev.TurnEnded,
-    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
+    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard,
+    ev.AnswerGenerated, ev.Interrupted, ev.TurnEnded, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
 )  # fmt: skip
 PAUSING: dict[str, Any] = {
     "states": ("PAUSED",),

@@ -22,7 +22,7 @@ KNOWN = frozenset({
     "voiceActivityDetectionSignal",
 })  # fmt: skip
 SECRET = "handle-0123456789"
-OUTPUT, ENDED, STOPPED = ev.OutputStarted(7), ev.TurnEnded(7), ev.Interrupted(7)
+OUTPUT, GENERATED, ENDED, STOPPED = ev.OutputStarted(7), ev.AnswerGenerated(7), ev.TurnEnded(7), ev.Interrupted(7)
 WITHHELD = ev.CheckpointWithheld(7)
 RECEIVED = ev.CheckpointReceived(7, SECRET)
 
@@ -57,14 +57,17 @@ WORDS = {"parts": [{"text": "hm", "thought": True}, {"text": "Hel"}, {"text": "l
     [
         (content(modelTurn=WORDS), (OUTPUT,)),
         (content(model_turn=WORDS), (OUTPUT,)),
-        (content(modelTurn=SPEECH, generationComplete=True), (OUTPUT,)),
-        (content(outputTranscription={"text": "Hi"}), (OUTPUT,)),
+        (content(modelTurn=SPEECH, generationComplete=True), (OUTPUT, GENERATED)),
+        (content(modelTurn=SPEECH, outputTranscription={"text": "Hi"}), (OUTPUT,)),
+        (content(outputTranscription={"text": "Hi"}), ()),
         (content(outputTranscription={"finished": True}), ()),
         (content(inputTranscription={"text": "Hi"}), ()),
         (content(modelTurn={}), ()),
         (content(modelTurn=None, turnComplete=None), ()),
         (content(interrupted=True), (STOPPED,)),
-        (content(generationComplete=True), ()),
+        (content(generationComplete=True), (GENERATED,)),
+        (content(generation_complete="true"), (GENERATED,)),
+        (content(generationComplete=False), ()),
         (content(waitingForInput=True), ()),
         (calls({"id": "a", "name": "f"}, {"id": "b", "name": "f"}), (ev.ToolCalled(7, frozenset("ab")),)),
         (calls({"name": "f", "args": {}}), (ev.ToolCalled(7, frozenset("f")),)),
@@ -120,6 +123,7 @@ def test_a_turn_ends_where_the_sdk_ends_its_receive(fields: dict[str, Any], over
     ("message", "events"),
     [
         (content(turnComplete=True, interrupted=True, modelTurn=WORDS), (OUTPUT, STOPPED, ENDED)),
+        (content(turnComplete=True, generationComplete=True, modelTurn=WORDS), (OUTPUT, GENERATED, ENDED)),
         (update(resumable=True, newHandle=SECRET) | content(turnComplete=True), (ENDED, RECEIVED)),
         (update() | content(turnComplete=True), (ENDED, WITHHELD)),
         (
@@ -297,6 +301,7 @@ def test_a_known_message_that_is_not_an_object_is_left_out(key: str, value: obje
     content(modelTurn=5), content(modelTurn={"parts": 5}), content(modelTurn={"parts": [5]}),
     content(modelTurn={"parts": [None]}), content(modelTurn={"parts": [{"text": 5}]}), content(turnComplete=2),
     content(turnComplete=[]), content(turnComplete=" true"), content(interrupted="maybe"),
+    content(generationComplete=3),
     content(turnComplete=True, turn_complete=True), content(interactionStatus=3), content(inputTranscription=5),
     content(outputTranscription={"text": 5}), {"toolCall": {"functionCalls": {}}}, calls(None), calls({"id": 5}),
     {"toolCallCancellation": {"ids": "a"}}, {"toolCallCancellation": {"ids": [5]}},

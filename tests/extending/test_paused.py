@@ -60,9 +60,9 @@ ROWS: Final = (
     Row(PAUSED, ev.CheckpointReceived, STAY, "", ("keep_checkpoint",)),
     Row(
         PAUSED,
-        (ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.Interrupted, ev.TurnEnded, ev.ToolCalled,
-         ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed, ev.CheckpointLoaded, ev.CheckpointNotLoaded,
-         ev.SeedAnswered, ev.SeedRefused),
+        (ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard, ev.AnswerGenerated,
+         ev.Interrupted, ev.TurnEnded, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
+         ev.CheckpointLoaded, ev.CheckpointNotLoaded, ev.SeedAnswered, ev.SeedRefused),
         STAY,
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.promises.step import LIVE, OPENING, STATES, Step, promise
+from tests.promises.step import LIVE, OPENING, STATES, Step, behind, promise
 
 from relive.core import effects as do, events as ev
 
@@ -171,14 +171,14 @@ def a_connection_without_a_sign_of_life_or_an_answer_is_treated_as_dropped(step:
 
 @promise()
 def an_answer_that_is_owed_is_awaited(step: Step) -> None:
-    """P10: where the model may not choose to be silent, and while no tool runs for it."""
+    """P10: to the last of it, and to the end of the turn if that need not wait for playback; but not while tools run.
+
+    Nor where the model may choose to be silent. Behind an answer that is being played a question is awaited, once.
+    """
     after = step.after
-    if step.policy.answer_timeout is None:
-        assert after.at("answer") is None
-        return
-    due = after.owed or after.returning or after.withhold
-    if after.link == "up" and due and not after.answering and not after.pending:
-        assert after.at("answer") is not None
+    due = not after.stalled and behind(after) if after.generated else after.turn_open or after.withhold > 0
+    due = due and after.link == "up" and not after.pending and step.policy.answer_timeout is not None
+    assert (after.at("answer") is not None) == due
 
 
 @promise(ev.InputAccepted, states=LIVE)
@@ -186,7 +186,9 @@ def an_answer_has_its_time_from_when_it_was_demanded(step: Step) -> None:
     """P10."""
     assert isinstance(step.event, ev.InputAccepted)
     before, timeout = step.before, step.policy.answer_timeout
-    idle = not (before.owed or before.answering or before.returning or before.withhold or before.pending)
+    idle = not (before.turn_open or before.withhold or before.pending)
+    if before.generated and not before.stalled and before.at("answer") is None:
+        idle = not before.pending
     if step.event.demands_answer and idle and timeout is not None:
         assert step.due("answer") == timeout
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.promises.step import LIVE, OPENING, Step, promise
+from tests.promises.step import LIVE, OPENING, Step, behind, promise
 
 from relive.core import effects as do, events as ev
 
@@ -17,8 +17,11 @@ def _rolls_back(step: Step) -> bool:
 def on_loss_the_open_turn_is_interrupted_at_once_and_once(step: Step) -> None:
     """P17: also on a connection that we left; and at no other time."""
     before = step.before
-    if step.event == ev.DeadlineReached("answer") and before.returning:
-        return  # that it comes back was waited for already: it is completed
+    if step.given_up:
+        # That it comes back was waited for already: it is completed. With the connection the next one is cut.
+        told = before.interrupted or before.returning
+        assert step.lost or step.ordered(do.Interrupt) == [do.Interrupt()] * (not told)
+        return
     open_ = bool(before.owed) or before.answering or before.returning
     due = _rolls_back(step) and open_ and not before.interrupted
     assert step.ordered(do.Interrupt) == [do.Interrupt()] * due
@@ -50,7 +53,20 @@ def on_loss_nothing_is_delivered_any_more(step: Step) -> None:
     if _rolls_back(step) and step.after.link != "up":
         assert not step.after.answering
         assert not step.after.flowing
+        assert not step.after.generated
         assert step.after.withhold == 0
+
+
+@promise()
+def an_answer_that_stops_costs_a_connection_once(step: Step) -> None:
+    """P10 P17: it is remembered to the end of the turn that it has."""
+    if step.after.stalled and not step.before.stalled:
+        assert step.event == ev.DeadlineReached("answer")
+        assert step.before.answering or step.before.generated
+        assert step.lost
+    if step.event == ev.DeadlineReached("answer") and step.before.stalled and step.before.answering:
+        assert not step.lost
+        assert not step.before.generated
 
 
 @promise(ev.ConnectionOpened)
@@ -71,7 +87,7 @@ def turn_complete_follows_if_nothing_is_replayed(step: Step) -> None:
 def turn_complete_follows_if_no_output_comes_within_answer_timeout(step: Step) -> None:
     """P17: the connection is none the worse for it, unless it has been mute since it was resumed."""
     before = step.before
-    assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * before.returning
+    assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * step.given_up
     if step.lost:
         return
     assert step.after.withhold == 0
@@ -83,14 +99,16 @@ def turn_complete_follows_if_no_output_comes_within_answer_timeout(step: Step) -
 def a_turn_is_completed_by_us_only_if_it_was_cut(step: Step) -> None:
     """P17: the application sees each turn end exactly once."""
     if step.ordered(do.CompleteTurn):
-        assert step.before.returning
+        assert step.before.returning or (step.before.answering and step.before.stalled)
         assert isinstance(step.event, ev.ConnectionOpened) or step.event == ev.DeadlineReached("answer")
+        assert not any((step.after.answering, step.after.stalled))
+        assert step.lost or not step.after.returning
         assert len(step.ordered(do.CompleteTurn)) == 1
 
 
 @promise(ev.OutputStarted, states=HEARING)
 def output_opens_a_turn_or_goes_on_with_one(step: Step) -> None:
-    """P17: nothing is overdue then, and there is something to lose."""
+    """P17: and there is something to lose."""
     assert step.after.conversation
     assert step.after.heard_since_up
     if not step.before.withhold:
@@ -98,13 +116,58 @@ def output_opens_a_turn_or_goes_on_with_one(step: Step) -> None:
         assert step.after.flowing
         assert not step.after.returning
         assert not step.after.interrupted
+
+
+@promise(ev.OutputStarted, states=LIVE)
+def output_that_began_has_its_time_to_go_on(step: Step) -> None:
+    """P10: unless tools run for it, or all of it has come; a repeat has it as well."""
+    if step.policy.answer_timeout is not None and not (step.after.pending or step.after.generated):
+        assert step.due("answer") == step.policy.answer_timeout
+
+
+@promise(ev.OutputHeard, states=LIVE)
+def output_that_goes_on_is_not_overdue(step: Step) -> None:
+    """P10: it is when none has come for so long; where nothing is awaited, nothing is from now on."""
+    assert isinstance(step.event, ev.OutputHeard)
+    timeout = step.policy.answer_timeout
+    if step.after.state not in LIVE:
+        return
+    if step.before.at("answer") is None or timeout is None:
         assert step.after.at("answer") is None
+    else:
+        assert step.due("answer") == round(max(timeout / 100, timeout - step.event.silent_for), 6)
+
+
+@promise(ev.AnswerGenerated, states=HEARING)
+def an_answer_that_was_generated_may_be_played_for_any_time(step: Step) -> None:
+    """P10: nothing is overdue then but a question behind it, and its time begins; nor is it for the turn's own sake."""
+    before, after = step.before, step.after
+    assert after.answering == before.answering
+    assert after.owed == before.owed
+    assert after.generated == (before.generated or before.answering or before.withhold > 0)
+    if after.generated and after.at("answer") is not None:
+        assert behind(after)
+        assert step.due("answer") == step.policy.answer_timeout
+
+
+@promise()
+def an_answer_is_generated_once(step: Step) -> None:
+    """P10: with the turn, or its connection, that ends; an interruption ends it early, tools have it go on."""
+    before, after = step.before, step.after
+    if after.generated:
+        assert after.answering or after.withhold
+        assert before.generated or isinstance(step.event, ev.AnswerGenerated)
+    elif before.generated:
+        tools = isinstance(step.event, (ev.ToolCallsCancelled, ev.InputAccepted)) and before.pending
+        ended = isinstance(step.event, (ev.TurnEnded, ev.Interrupted))
+        assert tools or ended or _rolls_back(step)
 
 
 @promise(ev.TurnEnded, states=HEARING)
 def a_turn_that_ended_is_settled(step: Step) -> None:
     """P17: what it answered is owed no more; a repeat that is withheld ends in silence."""
     before, after = step.before, step.after
+    assert not after.generated
     assert after.heard_since_up
     assert after.ended_at == step.now
     assert not after.turn_covered
@@ -116,6 +179,7 @@ def a_turn_that_ended_is_settled(step: Step) -> None:
     assert not after.flowing
     assert not after.returning
     assert not after.interrupted
+    assert not after.stalled
     assert set(after.owed) <= set(before.owed)
     if before.answering and before.owed:
         assert all(position > before.asked_at for position in after.owed)
@@ -135,12 +199,16 @@ def a_tool_call_is_never_withheld_and_halts_the_wait_for_an_answer(step: Step) -
     """P17 P10."""
     assert step.after.conversation
     assert step.after.heard_since_up
-    assert step.after.at("answer") is None
+    if step.after.pending:
+        assert step.after.at("answer") is None
     if not step.before.withhold:
         assert step.after.answering
 
 
-@promise(*(ev.OutputStarted, ev.TurnEnded, ev.Interrupted, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard))
+@promise(
+    *(ev.OutputStarted, ev.OutputHeard, ev.AnswerGenerated, ev.TurnEnded, ev.Interrupted),
+    *(ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard),
+)
 def what_the_model_says_moves_the_session_nowhere(step: Step) -> None:
     """P7: but a drain may have come to its safe point."""
     assert step.path in ((step.before.state,), ("DRAINING", "RESUMING"))

@@ -27,8 +27,9 @@ OPEN: Final = ("IDLE", *OPENING, *LIVE, "WAITING", "HANDLE_EXPIRED")
 STATES: Final = (*OPEN, *FINAL)
 
 TELLING: Final = (
-    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.TurnEnded, ev.Interrupted,
-    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
+    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard,
+    ev.AnswerGenerated, ev.TurnEnded, ev.Interrupted, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard,
+    ev.JournalFlushed,
 )  # fmt: skip
 "What a connection says."
 _LINKS: Final[dict[type[Any], tuple[str, ...]]] = {
@@ -113,10 +114,21 @@ class Step:
 
     @property
     def answer_missing(self) -> bool:
-        """An answer is overdue that had been asked for, and not merely for a second time."""
+        """An answer, or the rest of one, is overdue that had been asked for, and not merely for a second time."""
         before = self.before
+        if before.generated:
+            return True
+        if before.answering:
+            return not before.stalled
         mute = before.from_handle and not before.heard_since_up
         return bool(before.owed) and (not before.returning or mute)
+
+    @property
+    def given_up(self) -> bool:
+        """A turn that was cut is waited for no longer: it did not come back, or stopped a second time."""
+        if self.event != ev.DeadlineReached("answer"):
+            return False
+        return (self.before.returning and not self.before.generated) or (self.before.answering and not self.lost)
 
     @property
     def refused(self) -> bool:
@@ -136,6 +148,12 @@ def counts(before: Situation, event: ev.Event, now: float) -> bool:
         return at is not None and at <= now
     number = getattr(event, "connection", None)
     return number is None or (number == before.number and before.link in _LINKS[type(event)])
+
+
+def behind(situation: Situation) -> bool:
+    """Whether a question waits behind the answer in progress."""
+    last = max(situation.owed, default=0)
+    return last > 0 and (situation.withhold > 0 or last > situation.asked_at)
 
 
 Check: TypeAlias = Callable[[Step], None]

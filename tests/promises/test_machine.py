@@ -156,8 +156,8 @@ class AnyFacts(Session):
     def go_away(self, near: int, time_left: float) -> None:
         self.tell(ev.GoAwayReceived(self.of(near), time_left))
 
-    @rule(near=near, kind=st.sampled_from((ev.OutputStarted, ev.TurnEnded, ev.Interrupted, ev.CheckpointWithheld,
-                                           ev.JournalFlushed, ev.SafePointReached)))  # fmt: skip
+    @rule(near=near, kind=st.sampled_from((ev.OutputStarted, ev.AnswerGenerated, ev.TurnEnded, ev.Interrupted,
+                                           ev.CheckpointWithheld, ev.JournalFlushed, ev.SafePointReached)))  # fmt: skip
     def says(self, near: int, kind: Any) -> None:
         self.tell(kind(self.of(near)))
 
@@ -168,6 +168,10 @@ class AnyFacts(Session):
     @rule(near=near, silent=seconds, trip=st.none() | st.floats(0.0, 2.0))
     def heard(self, near: int, silent: float, trip: float | None) -> None:
         self.tell(ev.Heard(self.of(near), silent, trip))
+
+    @rule(near=near, silent=seconds)
+    def heard_output(self, near: int, silent: float) -> None:
+        self.tell(ev.OutputHeard(self.of(near), silent))
 
     @rule(event=st.sampled_from((
         ev.CheckpointLoaded(), ev.CheckpointLoaded(Checkpoint("stored", wall=1000.0)), ev.CheckpointNotLoaded(),

@@ -5,13 +5,30 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.runtime.puppets import DONE, RESET, moment, now, playing, said, simulated, text, update
+from tests.runtime.puppets import DONE, RESET, Play, Wire, moment, now, playing, said, simulated, text, update
 
 from relive.core.policy import Policy
 from relive.errors import ReceiverBusy, SessionClosed
 from relive.runtime.inbox import Inbox
 
 SMALL = Policy(stable_after=0.5, output_limit=200)
+VOICE = b'{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}]}}}'
+
+
+async def lost(play: Play) -> float:
+    """How long it takes from now until the connection is given up for want of an answer."""
+    began = now()
+    step = await play.runtime.watch.next(lambda step: step.source == "ACTIVE")
+    assert step is not None
+    assert step.event == "DeadlineReached(answer)"
+    return now() - began
+
+
+async def beating(wire: Wire) -> None:
+    """Handles, every two seconds."""
+    while True:
+        await asyncio.sleep(2)
+        wire.says(update("newer"))
 
 
 @simulated
@@ -45,6 +62,66 @@ async def test_a_stalled_reader_is_reported_and_its_connection_is_not_taken_for_
         await play.runtime.watch.next(lambda step: step.source == "ACTIVE")
         assert now() - began == pytest.approx(8.0)
         assert play.runtime.stats().reader_stalls == 1
+
+
+@simulated
+async def test_no_answer_is_overdue_while_reading_pauses() -> None:
+    """P10: the server is not to blame. It has all of the time from when it can be heard again."""
+    async with playing(policy=SMALL) as play:
+        play.wire.says(*[update("x" * 80)] * 3)
+        await play.channel.send(text("hello"))
+        await asyncio.sleep(100)
+        assert play.witness.troubles == ["reader_stalled"]
+        for _ in range(3):
+            await play.channel.recv()
+        assert await lost(play) == pytest.approx(30.0)
+
+
+@simulated
+async def test_output_is_overdue_when_none_came_for_so_long_whatever_else_comes() -> None:
+    """P10: a connection that answers pings, and gives handles, may have stopped speaking in mid-sentence."""
+    async with playing(policy=Policy(stable_after=0.5)) as play:
+        for pause in (10.0, 29.0, 2.0):
+            play.wire.says(VOICE)
+            await asyncio.sleep(pause)
+        play.wire.says(VOICE, VOICE)
+        assert await lost(play) == pytest.approx(30.0, abs=0.1)
+        assert play.wire.called.count("ping") >= 1
+
+
+@simulated
+async def test_handles_and_pongs_are_no_output() -> None:
+    """P10."""
+    async with playing(policy=Policy(stable_after=0.5)) as play:
+        wire = play.wire
+        wire.says(said("half an"))
+        beat = asyncio.create_task(beating(wire))
+        assert await lost(play) == pytest.approx(30.0)
+        beat.cancel()
+
+
+@simulated
+async def test_a_question_is_overdue_in_its_time_whatever_output_came_before() -> None:
+    """P10: the end of the last turn is where its time begins."""
+    async with playing(policy=Policy(stable_after=0.5)) as play:
+        wire = play.wire
+        await play.channel.send(text("one"))
+        wire.says(VOICE, VOICE)
+        await asyncio.sleep(1)
+        await play.channel.send(text("two"))
+        wire.says(VOICE, DONE)
+        beat = asyncio.create_task(beating(wire))
+        assert await lost(play) == pytest.approx(30.0)
+        beat.cancel()
+
+
+@simulated
+async def test_an_answer_that_is_being_played_is_not_overdue() -> None:
+    """P10."""
+    async with playing(policy=Policy(stable_after=0.5)) as play:
+        play.wire.says(VOICE, b'{"serverContent": {"generationComplete": true}}')
+        await asyncio.sleep(600)
+        assert play.witness.states == ["CONNECTING", "ACTIVE"]
 
 
 @simulated
@@ -176,19 +253,18 @@ async def test_what_can_be_read_of_a_frame_is_delivered_and_what_cannot_is_repor
 @simulated
 async def test_the_repeated_answer_of_a_completed_turn_is_withheld() -> None:
     """P17."""
-    voice = b'{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}]}}}'
     async with playing(policy=Policy(stable_after=0.5, probe=False)) as play:
         play.wire.says(update("one"))
         await asyncio.sleep(1)
         await play.channel.send(text("hello"))
-        play.wire.says(voice, voice, said("spoken"), DONE)
+        play.wire.says(VOICE, VOICE, said("spoken"), DONE)
         await asyncio.sleep(1)
         play.wire.ends()
         await asyncio.sleep(1)
         assert play.wire.taken == [text("hello")]
-        play.wire.says(voice, voice, said("spoken"), DONE, update("two"))
+        play.wire.says(VOICE, VOICE, said("spoken"), DONE, update("two"))
         assert [await play.channel.recv() for _ in range(6)] == [
-            update("one"), voice, voice, said("spoken"), DONE, update("two"),
+            update("one"), VOICE, VOICE, said("spoken"), DONE, update("two"),
         ]  # fmt: skip
         assert play.runtime.stats().frames_withheld_repeats == 4
 

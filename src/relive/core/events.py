@@ -100,7 +100,23 @@ class GoAwayReceived:
 
 @attrs.frozen
 class OutputStarted:
-    """The first output of a turn arrived (model content, a transcription of it)."""
+    """Output arrived: content of the model's. Of an answer that is delivered only the first need be told."""
+
+    connection: int
+
+
+@attrs.frozen
+class OutputHeard:
+    """Output has come since it was told of last. Told only when an answer would be overdue else."""
+
+    connection: int
+    silent_for: float
+    "Seconds since the newest of it; or since we could hear any, if reading was held up."
+
+
+@attrs.frozen
+class AnswerGenerated:
+    """The model has generated the whole answer (``generation_complete``); the turn ends when it has been played."""
 
     connection: int
 
@@ -215,6 +231,8 @@ ConnectionFact: TypeAlias = (
     | CheckpointWithheld
     | GoAwayReceived
     | OutputStarted
+    | OutputHeard
+    | AnswerGenerated
     | TurnEnded
     | Interrupted
     | ToolCalled

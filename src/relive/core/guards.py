@@ -129,8 +129,12 @@ def condemned(scene: Scene, event: ev.CheckpointReceived) -> bool:
 
 
 def nothing_owed(scene: Scene, _event: object) -> bool:
-    """Did we wait for a repeat, or for a turn to come back, and not for an answer whose absence means anything?"""
+    """Did we wait for a repeat, or once more for a turn that was cut, and not for an answer whose absence counts?"""
     s = scene.situation
+    if s.generated:
+        return False  # a question waits behind it
+    if s.answering:
+        return s.stalled
     return not s.owed or (s.returning and not mute(scene))
 
 
@@ -143,7 +147,10 @@ def mute(scene: Scene) -> bool:
 def at_safe_point(scene: Scene) -> bool:
     """Would nothing be lost by leaving this connection now? Asked after every fact in DRAINING."""
     s, policy = scene.situation, scene.policy
-    if s.link != "up" or s.checkpoint is None or scene.journal.waiting:
+    if s.link != "up" or s.checkpoint is None:
+        return False
+    # An answer to calls that this session does not know is about to be taken back.
+    if any(not entry.answers or entry.answers & s.known for entry in scene.journal.waiting):
         return False
     if s.turn_open or s.user_turn or s.pending or s.withhold:
         return False

@@ -24,8 +24,9 @@ JUDGEMENTS: Final = get_args(Judgement)
 _OPENING: Final = (ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed)
 _ENDING: Final = (ev.OpenFailed, ev.ConnectionDropped, ev.ConnectionClosed, ev.DeadlineReached)
 _HEARD: Final = (
-    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.TurnEnded, ev.Interrupted,
-    ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed,
+    ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard,
+    ev.AnswerGenerated, ev.TurnEnded, ev.Interrupted, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard,
+    ev.JournalFlushed,
 )  # fmt: skip
 
 
@@ -224,7 +225,8 @@ class Lifecycle:
             case ev.DeadlineReached("silence"):
                 drop, judgement = Dropped(reason="no sign of life", origin="network"), "retry"
             case ev.DeadlineReached("answer") if not guards.nothing_owed(scene, event):
-                drop, judgement = Dropped(reason="no answer"), "handle_doubted" if guards.mute(scene) else "retry"
+                drop = Dropped(reason="the answer did not go on" if s.answering else "no answer")
+                judgement = "handle_doubted" if guards.mute(scene) else "retry"
             case ev.DeadlineReached("answer") | ev.ConnectionClosed() | ev.DeadlineReached("drain"):
                 s.drop, s.judgement = None, "retry"
                 return

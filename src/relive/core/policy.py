@@ -86,7 +86,8 @@ class Policy:
     probe_timeout: float = _seconds(5.0, above=True)
     "Time for the answer to a probe; then the connection counts as dropped (M: the service's pongs can be slow)."
     answer_timeout: float | None = _maybe(30.0)
-    "How long the model may owe an answer; None where it may choose not to answer (proactive audio)."
+    """How long the model may owe an answer, or the rest of one, without output. None where it may choose not to answer
+    (proactive audio), or where no ``generation_complete`` (H: there is one) comes before a long playback."""
     probe: bool = attrs.field(default=True, validator=_flag)
     "Whether silent connections are probed at all."
 

@@ -130,14 +130,17 @@ def _read_content(part: Json, draft: Draft) -> None:
     spoken = "".join(_string(piece.get("text")) for piece in pieces if not _boolean(piece.get("thought")))
     heard = _string(as_object(_field(part, "inputTranscription", "input_transcription")).get("text"))
     written = _string(as_object(_field(part, "outputTranscription", "output_transcription")).get("text"))
+    generated = _boolean(_field(part, "generationComplete", "generation_complete"))
     interrupted = _boolean(part.get("interrupted"))
     over = _boolean(_field(part, "turnComplete", "turn_complete"))
     status = _field(part, "interactionStatus", "interaction_status")
     # Like the SDK's `_is_interaction_complete`: a status, even one it does not know, wins over turn_complete.
     if status is not None and _string(status).upper() != "INTERACTION_STATUS_UNSPECIFIED":
         over = _string(status).upper() == "IDLE"
-    if pieces or written:
+    if pieces:
         draft.events.append(ev.OutputStarted(draft.connection))
+    if generated:
+        draft.events.append(ev.AnswerGenerated(draft.connection))
     if interrupted:
         draft.events.append(ev.Interrupted(draft.connection))
     if over:
@@ -215,6 +218,7 @@ ORDER: Final = (
     ev.OutputStarted,
     ev.ToolCalled,
     ev.ToolCallsCancelled,
+    ev.AnswerGenerated,
     ev.Interrupted,
     ev.TurnEnded,
     ev.CheckpointReceived,

@@ -103,6 +103,10 @@ class Situation:
     "Positions of the frames that the model has been asked an answer by and has not finished it."
     answering: bool = False
     "Output of an answer has begun."
+    generated: bool = False
+    "All of the answer in progress, or of a repeat, has come: until the turn ends, silence may be playback."
+    stalled: bool = False
+    "The turn has cost a connection already, because its answer began and did not go on, or did not end."
     flowing: bool = False
     "It is delivered, and more of it would tell nothing new. The runtime looks here before it tells of output."
     asked_at: int = 0

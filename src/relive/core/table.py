@@ -22,6 +22,11 @@ What is not here. Facts about a connection that is not (or no longer) the newest
 is in `relive.core.actions`, what a guard asks in `relive.core.guards`. A frame of audio is no fact: it goes through the
 journal and past the machine.
 
+What is never overdue. An answer is watched from the question to the last of its output, but once it has been generated
+the service may be silent for as long as it is played, and nothing tells that from a server that has stopped: the end of
+such a turn is awaited for ever, unless a question waits behind it. And a turn whose answer stops twice is over; once is
+the fault of a connection, twice is not.
+
 An admission: when we hang up, the state is left at once but the old connection is still read until it is closed (a few
 tenths of a second). So the states that open a connection also hear what the old one says, and dial only at
 `ConnectionClosed`. Should a handle arrive that late, no context is lost after all.
@@ -104,6 +109,9 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
     Row(FORGETTING,     ev.CheckpointReceived, RESUMING,       "",                  ("keep_checkpoint", "rejoin")),
     Row(HEARING,        ev.CheckpointWithheld, STAY,           "",                  ("mark_unresumable",)),
     Row(HEARING,        ev.OutputStarted,      STAY,           "",                  ("begin_answer",)),
+    Row(LIVE,           ev.OutputHeard,        STAY,           "",                  ("await_more",)),
+    Row(DEAF,           ev.OutputHeard,        STAY),
+    Row(HEARING,        ev.AnswerGenerated,    STAY,           "",                  ("await_end",)),
     Row(HEARING,        ev.Interrupted,        STAY,           "",                  ("note_interruption",)),
     Row(HEARING,        ev.TurnEnded,          STAY,           "",                  ("end_turn",)),
     Row(HEARING,        ev.ToolCalled,         STAY,           "",                  ("note_calls",)),
@@ -128,8 +136,8 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
     Row(DRAINING,       at("drain"),           HANDLE_EXPIRED, "context_lost",      ("hang_up", "lose", "ask_seed")),
     Row(DRAINING,       at("drain"),           CONNECTING,     "",                  ("hang_up",)),
 
-    # The connection is lost: they ended it, it fell silent, or it owes an answer for too long. What was open on it is
-    # rolled back as it is abandoned.
+    # The connection is lost: they ended it, it fell silent, or it owes an answer (or the rest of it) for too long. What
+    # was open on it is rolled back as it is abandoned.
     Row(LIVE,           LOST,                  FAILED,         "fatal",             ("abandon", "give_up")),
     Row(LIVE,           LOST,                  FAILED,         "poisoned",          ("abandon", "blame_frame")),
     Row(LIVE,           LOST,                  HANDLE_EXPIRED, "handle_useless",    ("abandon", "condemn", "ask_seed")),
@@ -161,8 +169,9 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
 def _facts(state: State) -> tuple[str, ...]:
     """What can happen in a state: everything but facts about a link that cannot exist there, and commands."""
     always = (ev.InputAccepted, ev.SeedAnswered, ev.SeedRefused, ev.CheckpointLoaded, ev.CheckpointNotLoaded)
-    heard = (ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.Interrupted,
-             ev.TurnEnded, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard, ev.JournalFlushed)  # fmt: skip
+    heard = (ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard,
+             ev.AnswerGenerated, ev.Interrupted, ev.TurnEnded, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard,
+             ev.JournalFlushed)  # fmt: skip
     found: tuple[type, ...] = (*always, ev.CloseRequested)
     if state in HEARING:
         found += heard

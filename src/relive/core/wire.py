@@ -9,10 +9,12 @@ while the connection is fine: a whole frame if need be, else the malformed part 
 A frame may say several things. Its facts come in this order, whatever the order in the frame:
 
 1. what opens: output, tool calls. First, so that no fact in the middle of a frame looks like a safe point;
-2. what closes: cancelled calls, an interruption, the end of the turn. Cancelling comes after calling: a call that is
-   made and cancelled by one frame is not pending;
+2. what closes: cancelled calls, the end of generation, an interruption, the end of the turn. Cancelling comes after
+   calling: a call that is made and cancelled by one frame is not pending;
 3. the checkpoint, since an update in the frame that ends a turn covers that turn;
 4. GoAway, which judges the situation that the rest of the frame has made.
+
+A transcription is no output: it comes in no certain order with what it is of, also when the turn is over.
 
 Two admissions. The payload of a sound frame is not looked at: if it is not base64, it is the SDK that says so. And
 only the fields that mean something here are checked, so the SDK can still refuse a frame that was delivered.

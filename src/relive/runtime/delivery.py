@@ -28,7 +28,8 @@ class Delivery:
         remember: whether to keep a transcript.
     """
 
-    __slots__ = ("_notice", "_policy", "_remember", "_situation", "_tell", "_transcript", "_wire", "counts", "inbox")
+    __slots__ = ("_notice", "_output_at", "_policy", "_remember", "_seen", "_situation", "_tell", "_transcript",
+                 "_wire", "counts", "inbox")  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +50,8 @@ class Delivery:
         self._notice = notice
         self._remember = remember
         self._transcript: list[Said] = []
+        self._output_at = 0.0
+        self._seen = 0  # frames received, less those with output that nobody was told of and that nobody looked for
 
     @property
     def transcript(self) -> tuple[Said, ...]:
@@ -77,8 +80,20 @@ class Delivery:
                 self._withhold_repeat()
             else:
                 self.inbox.put(frame)
+            self._seen = self.counts.received
             self._tell(ev.OutputStarted(number))
         return self.inbox.full
+
+    def output_at(self, sign: float) -> float:
+        """When output was last read of the answer that is in progress, in seconds of the loop; 0.0 if the core knows.
+
+        No frame is timed for this: `sign` is when the connection last gave a sign of life, and that was output if any
+        has come since the last look. So look before a sign of another kind is asked for.
+        """
+        received = self.counts.received
+        if self._seen != received:
+            self._seen, self._output_at = received, sign
+        return self._output_at if self._situation.answering else 0.0
 
     def synthetic(self, frame: bytes) -> None:
         """A frame of our own, in the name of the server."""
@@ -95,8 +110,11 @@ class Delivery:
         for role, text in reading.text:
             self.said(role, text)
         self._deliver(frame, reading, withholding=self._situation.withhold > 0)
+        self._seen += 1
         for event in reading.events:
-            if isinstance(event, ev.GoAwayReceived):
+            if isinstance(event, ev.OutputStarted):
+                self._seen = self.counts.received
+            elif isinstance(event, ev.GoAwayReceived):
                 self.counts.go_aways += 1
             self._tell(event)
 

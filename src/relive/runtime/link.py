@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 
@@ -60,8 +61,8 @@ def cut(connection: Connection) -> None:
 class Link:
     """The tasks around one connection."""
 
-    __slots__ = ("_closed", "_journal", "_listener", "_loop", "_may_write", "_pinging", "_reader", "_spawn", "_stalled",
-                 "_writer", "connection", "number")  # fmt: skip
+    __slots__ = ("_closed", "_deaf_until", "_journal", "_listener", "_loop", "_may_write", "_pinging", "_reader",
+                 "_spawn", "_writer", "connection", "number")  # fmt: skip
 
     def __init__(self, number: int, connection: Connection, journal: Journal, listener: Listener, spawn: Spawn) -> None:
         self.number = number
@@ -71,7 +72,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._may_write = False
         self._closed = False
-        self._stalled = False
+        self._deaf_until = 0.0
         self._spawn = spawn
         self._reader = spawn(self._read(), f"reader {number}")
         self._writer: asyncio.Task[None] | None = None
@@ -80,9 +81,9 @@ class Link:
     def __repr__(self) -> str:
         return f"<Link: connection {self.number}>"
 
-    def silent_for(self) -> float:
-        """Seconds since the last sign of life. A reader that is held up could not hear any, so that is no silence."""
-        return 0.0 if self._stalled else self._loop.time() - self.connection.last_sign_of_life
+    def silent_for(self, sign: float) -> float:
+        """Seconds since this sign of life. A reader that is held up could not hear any other, so that is no silence."""
+        return max(0.0, self._loop.time() - max(sign, self._deaf_until))
 
     def start_writing(self) -> None:
         """From now on the journal may be written here."""
@@ -171,9 +172,9 @@ class Link:
             raise
 
     async def _stall(self) -> None:
-        self._stalled = True
+        self._deaf_until = math.inf
         await self._listener.room()
-        self._stalled = False
+        self._deaf_until = self._loop.time()
 
     def _dropped(self, drop: Dropped) -> None:
         if not self._closed:

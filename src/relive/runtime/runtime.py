@@ -253,7 +253,9 @@ class Runtime:
             case do.Abandon():
                 self._abandon()
             case do.Probe(number):
-                self._link(number).probe()
+                link = self._link(number)
+                self.delivery.output_at(link.connection.last_sign_of_life)  # before the pong is the newest
+                link.probe()
             case do.Prepare():
                 self._tasks.spawn(self._prepare(), "prepare")
             case do.Load():
@@ -343,17 +345,25 @@ class Runtime:
     def _look(self) -> None:
         now = self.clock.now()
         while self._shutting is None and (due := self.lifecycle.deadline) is not None and due[0] <= now:
-            name = due[1]
-            if name in ("probe", "silence"):
-                # Frames are signs of life too, but telling the core of each would cost more than looking now and then.
-                link = self._link(self.lifecycle.connection)
-                silent_for = link.silent_for()
-                limit = self.policy.probe_after if name == "probe" else self.policy.probe_timeout
-                if silent_for < limit:
-                    self.tell(ev.Heard(link.number, silent_for))
-                    continue
-            self.tell(ev.DeadlineReached(name))
+            self.tell(self._sign_instead(due[1]) or ev.DeadlineReached(due[1]))
         self._set_timer()
+
+    def _sign_instead(self, deadline: str) -> ev.Heard | ev.OutputHeard | None:
+        """What was heard meanwhile, so that it is too early for this deadline; None if it is not.
+
+        Frames are signs of life too, but telling the core of each would cost more than looking now and then.
+        """
+        policy = self.policy
+        limits = {"probe": policy.probe_after, "silence": policy.probe_timeout, "answer": policy.answer_timeout}
+        limit = limits.get(deadline)
+        if limit is None:
+            return None
+        link = self._link(self.lifecycle.connection)
+        sign, heard = link.connection.last_sign_of_life, ev.Heard
+        if deadline == "answer":
+            sign, heard = self.delivery.output_at(sign), ev.OutputHeard
+        silent_for = link.silent_for(sign)
+        return heard(link.number, silent_for) if silent_for < limit else None
 
     def _shut(self, *, flush: bool) -> None:
         self.ended = self.ended or SessionClosed()

@@ -161,13 +161,27 @@ def kind_of(lifecycle: Lifecycle) -> Kind:
         s.from_handle and s.strikes,
         s.resumable and s.turn_covered,
         busy,
-        bool(s.owed) and s.returning,
+        _awaited(lifecycle, armed & _WATCHED["answer"]),
         bool(s.pending),
         bool(s.suspect),
         s.doubted is None,
         s.judgement if s.state == "HANDLE_EXPIRED" else "",
         _details(lifecycle) if not (armed or busy or s.pending) else 0,
     )
+
+
+def _awaited(lifecycle: Lifecycle, armed: int) -> int:
+    """What it would mean if the model said no more: how far its answer is, whether one was cut for that before.
+
+    In DRAINING only what the guard makes of it: an answer that is due does there what it does in ACTIVE.
+    """
+    s = lifecycle.scene.situation
+    active = s.state == "ACTIVE"
+    if armed:
+        found = guards.nothing_owed(lifecycle.scene, None) + (2 * s.answering + 4 * s.generated) * active
+    else:
+        found = 8 * (s.generated and active and not s.pending)
+    return found + 16 * (s.stalled and s.returning and not s.pending and (active or s.state == "RESUMING"))
 
 
 def _details(lifecycle: Lifecycle) -> int:
@@ -203,6 +217,8 @@ def moves(place: Place) -> Iterator[Move]:
             yield Move("exhausted", ev.ConnectionDropped(number, EXHAUSTED))
     if s.link == "closing":
         yield Move("closed", ev.ConnectionClosed(number))
+    if s.link == "closing" or s.at("answer") is not None:
+        yield Move("more output", ev.OutputHeard(number, 1.0))
     for name, when in s.deadlines:
         yield Move(f"deadline {name}", ev.DeadlineReached(name), after=max(0.0, when - place.now))
         if name == "retry":
@@ -271,6 +287,7 @@ def _heard(number: int) -> tuple[Move, ...]:
         Move("go away", ev.GoAwayReceived(number, 50.0)),
         Move("go away now", ev.GoAwayReceived(number, 0.0)),
         Move("output", ev.OutputStarted(number)),
+        Move("generated", ev.AnswerGenerated(number)),
         Move("interrupted", ev.Interrupted(number)),
         Move("turn ended", ev.TurnEnded(number)),
         Move("tool call", ev.ToolCalled(number, frozenset({f"call {number}"}))),

@@ -14,9 +14,9 @@ from relive.core.scene import Scene
 
 Action: TypeAlias = Literal[
     "adopt_given", "adopt_loaded", "load", "open", "arm_opening", "back_off", "come_up_fresh", "come_up_resumed",
-    "keep_checkpoint", "rejoin", "mark_unresumable", "begin_answer", "note_interruption", "end_turn", "note_calls",
-    "forget_calls", "note_input", "note_life", "probe", "stop_expecting", "warn_of_limit", "arm_drain", "arm_patience",
-    "put_off", "prepare", "hang_up",
+    "keep_checkpoint", "rejoin", "mark_unresumable", "begin_answer", "await_more", "await_end",
+    "note_interruption", "end_turn", "note_calls", "forget_calls", "note_input", "note_life", "probe", "stop_expecting",
+    "warn_of_limit", "arm_drain", "arm_patience", "put_off", "prepare", "hang_up",
     "abandon", "roll_back", "condemn", "lose", "lose_loaded", "lose_unread", "ask_seed", "take_seed", "give_up",
     "blame_frame", "obey", "save_last", "shut",
 ]  # fmt: skip
@@ -34,6 +34,8 @@ _FUNCTIONS: Final[dict[Action, Callable[[Scene, Any], None]]] = {
     "rejoin": flowing.rejoin,
     "mark_unresumable": flowing.mark_unresumable,
     "begin_answer": turns.begin_answer,
+    "await_more": turns.await_more,
+    "await_end": turns.await_end,
     "note_interruption": turns.note_interruption,
     "end_turn": turns.end_turn,
     "note_calls": turns.note_calls,

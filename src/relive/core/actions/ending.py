@@ -30,8 +30,8 @@ def roll_back(scene: Scene, event: object) -> None:
         s.suspect = suspect(scene) if s.judgement == "bad_input" else s.suspect
     s.link = "none"
     s.down_wall = s.wall
-    if s.returning and event == ev.DeadlineReached("answer"):
-        turns.stop_expecting(scene, event)
+    if event == ev.DeadlineReached("answer"):
+        turns.note_stall(scene)
     turns.cut_turn(scene)
 
 

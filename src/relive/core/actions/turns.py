@@ -2,6 +2,10 @@
 
 A turn is open for the application from the frame that demands an answer (`owed`), or from the first output where none
 did (voice), to its end. When a connection is lost the turn is cut; it comes back if what it was about is sent again.
+
+The deadline `answer` watches over what the model has to say: that an answer begins, that it goes on until all of it is
+generated, that the turn ends after an interruption. From then on until the turn ends nothing tells playback from a
+stall, so nothing is overdue but a question that waits behind it.
 """
 
 from __future__ import annotations
@@ -11,20 +15,20 @@ import math
 from relive.core import client_frames, effects as do, events as ev
 from relive.core.journal import Frame
 from relive.core.scene import Scene
+from relive.core.situation import Situation
 
 
 def begin_answer(scene: Scene, _event: object) -> None:
-    """The model has begun to answer, or goes on: nothing is overdue."""
+    """The model has begun to answer, or goes on: more of it is awaited."""
     s = scene.situation
     s.heard_since_up = s.conversation = True
-    scene.disarm("answer")
     _begin(scene)
+    _watch(scene)
 
 
 def _begin(scene: Scene) -> None:
     s, journal = scene.situation, scene.journal
     if s.withhold:
-        _await_answer(scene)  # more of the repeat, or its end
         return
     if not s.answering:
         # What the answer can be about: what was written a round trip ago, and in any case the oldest open question.
@@ -35,12 +39,31 @@ def _begin(scene: Scene) -> None:
     s.returning = s.interrupted = False
 
 
+def await_more(scene: Scene, event: ev.OutputHeard) -> None:
+    """Nothing was overdue yet: look again when it has been silent for so long."""
+    timeout = scene.policy.answer_timeout
+    if timeout is not None and scene.situation.at("answer") is not None:
+        # Not at once again, whatever the rounding: a deadline that is due when it is armed would spin.
+        scene.arm("answer", max(timeout / 100, timeout - event.silent_for))
+
+
+def await_end(scene: Scene, _event: object) -> None:
+    """No more of this answer comes, and it may be played for any time."""
+    s = scene.situation
+    if s.answering or s.withhold:
+        s.generated = True
+        _watch(scene)
+
+
 def note_interruption(scene: Scene, _event: object) -> None:
-    """The application hears of it from the server; it need not hear it again from us."""
+    """The application hears of it from the server; it need not hear it again from us. The end of the turn follows."""
     s = scene.situation
     if not s.withhold:
         s.interrupted = s.turn_open
         s.flowing = False
+    if s.generated:
+        s.generated = False
+        _watch(scene)
 
 
 def end_turn(scene: Scene, _event: object) -> None:
@@ -51,10 +74,10 @@ def end_turn(scene: Scene, _event: object) -> None:
         s.withhold -= 1
     else:
         _settle(scene)
+    s.generated = False
     s.ended_at = s.now
     s.turn_covered = False
-    scene.disarm("answer")
-    _await_answer(scene)
+    _watch(scene)
     if s.state == "DRAINING":
         scene.arm("late_handle", scene.policy.late_handle)
 
@@ -71,7 +94,7 @@ def _settle(scene: Scene) -> None:
     elif s.answering:
         # With an index it is known to the frame what a handle covers, so what the answer is about is, too.
         _remember(scene, (s.asked_at if s.index is not None else s.spoken_at,))
-    s.answering = s.flowing = s.interrupted = s.returning = False
+    s.answering = s.flowing = s.interrupted = s.returning = s.stalled = False
 
 
 def _remember(scene: Scene, positions: tuple[int, ...]) -> None:
@@ -80,13 +103,26 @@ def _remember(scene: Scene, positions: tuple[int, ...]) -> None:
     s.answered = tuple(position for position in (*s.answered, *new) if position >= oldest)
 
 
+def _watch(scene: Scene) -> None:
+    """What was awaited has come, or need not come: await the next thing from now on."""
+    scene.disarm("answer")
+    _await_answer(scene)
+
+
 def _await_answer(scene: Scene) -> None:
-    """Have the answer watched that is owed here, unless one is watched already or tools run."""
+    """Have it watched that the model says what it has to say here, unless that is watched already or tools run."""
     s, timeout = scene.situation, scene.policy.answer_timeout
-    due = s.owed or s.returning or s.withhold
-    if due and not s.pending and s.link == "up" and timeout is not None and s.at("answer") is None:
+    if _owes_words(s) and not s.pending and s.link == "up" and timeout is not None and s.at("answer") is None:
         scene.arm("answer", timeout)
-        s.flowing = False
+
+
+def _owes_words(s: Situation) -> bool:
+    """Whether the model has something to say, so that it cannot be silent for any time."""
+    if s.generated:
+        # Only for a question behind it; and only once, for it may be that the service answers it after playback.
+        behind = s.owed and (s.withhold or s.owed[-1] > s.asked_at)
+        return bool(behind) and not s.stalled
+    return s.turn_open or s.withhold > 0
 
 
 def note_calls(scene: Scene, event: ev.ToolCalled) -> None:
@@ -95,8 +131,8 @@ def note_calls(scene: Scene, event: ev.ToolCalled) -> None:
     s.heard_since_up = s.conversation = True
     s.pending |= event.ids
     s.known |= event.ids
-    scene.disarm("answer")
     _begin(scene)
+    _watch(scene)
 
 
 def forget_calls(scene: Scene, event: ev.ToolCallsCancelled) -> None:
@@ -108,6 +144,7 @@ def _finish_calls(scene: Scene, ids: frozenset[str]) -> None:
     s = scene.situation
     if s.pending & ids:
         s.pending -= ids
+        s.generated = s.generated and bool(s.pending)  # what the tools are answered with is spoken about
         _await_answer(scene)
 
 
@@ -119,8 +156,7 @@ def note_input(scene: Scene, event: ev.InputAccepted) -> None:
     if event.demands_answer:
         s.user_turn = False
         s.owed = (*s.owed, event.position)
-        if not s.answering:
-            _await_answer(scene)
+        _await_answer(scene)
     if event.answers:
         _finish_calls(scene, event.answers)
         if s.link == "up" and not event.answers <= s.known:
@@ -148,6 +184,15 @@ def cancel_calls(scene: Scene, ids: frozenset[str]) -> None:
         scene.situation.pending -= ids
 
 
+def note_stall(scene: Scene) -> None:
+    """The connection is given up for what the model did not say: a second time it is not to blame."""
+    s = scene.situation
+    if s.answering or s.generated:
+        s.stalled = True
+    elif s.returning:
+        _give_up_turn(scene)
+
+
 def cut_turn(scene: Scene) -> None:
     """The connection is gone: the calls and the answer that the next one cannot know are rolled back."""
     s = scene.situation
@@ -160,7 +205,7 @@ def cut_turn(scene: Scene) -> None:
     if not (s.answering or s.returning):
         s.asked_at = s.owed[0] if s.owed else 0
     s.returning = s.turn_open
-    s.answering = s.flowing = False
+    s.answering = s.flowing = s.generated = False
     s.withhold = 0
 
 
@@ -175,7 +220,8 @@ def resettle(scene: Scene, again: tuple[int, ...]) -> None:
     comes_back = asked & set(s.owed) if asked else patient and min(coming, default=math.inf) <= s.asked_at
     if s.returning and not (goes_on or comes_back):
         complete_turn(scene)
-    repeated = len(set(s.answered) & set(again))
+    # Also what an earlier replay did not get to: its connection died, and it still waits.
+    repeated = len(set(s.answered).intersection(coming))
     # Where the model may choose not to answer, a repeat cannot be told from an answer.
     s.withhold = repeated if scene.policy.withhold_repeats and patient else 0
     _await_answer(scene)
@@ -185,19 +231,30 @@ def complete_turn(scene: Scene) -> None:
     """The cut turn does not come back: the application need not wait for its end."""
     s = scene.situation
     scene.order(do.CompleteTurn())
-    s.returning = s.interrupted = False
+    s.returning = s.interrupted = s.stalled = False
     s.ended_at = s.now
 
 
 def stop_expecting(scene: Scene, _event: object) -> None:
-    """A cut turn did not come back, or a repeated answer was not repeated: stop waiting for either."""
+    """A cut turn did not come back, or not whole, or a repeat did not come, or not whole: stop waiting for it."""
     s = scene.situation
     s.withhold = 0
-    if s.returning:
-        asked = tuple(position for position in s.owed if position <= s.asked_at)
-        s.owed = s.owed[len(asked) :]
-        _remember(scene, asked)
+    if s.answering:
+        if not s.interrupted:
+            scene.order(do.Interrupt())
+        _settle(scene)
         complete_turn(scene)
+    elif s.returning:
+        _give_up_turn(scene)
     _await_answer(scene)
     if s.state == "DRAINING":
         scene.arm("late_handle", scene.policy.late_handle)
+
+
+def _give_up_turn(scene: Scene) -> None:
+    """The cut turn did not come back: its question counts as answered, lest its answer come one too many."""
+    s = scene.situation
+    asked = tuple(position for position in s.owed if position <= s.asked_at)
+    s.owed = s.owed[len(asked) :]
+    _remember(scene, asked)
+    complete_turn(scene)
