@@ -277,6 +277,13 @@ def test_a_turn_that_was_completed_for_the_application_does_not_come_back_to_it(
     assert story.drops().comes_up().life.withholding
 
 
+def test_a_voice_turn_that_was_completed_for_the_application_does_not_come_back_to_it() -> None:
+    """P17: no frame asked for it, so it is known by what had been heard when it began."""
+    story = resumable().speaks(3.0).outputs().drops().comes_up().reaches("answer")
+    assert ends(story.orders) == [do.CompleteTurn()]
+    assert story.drops().comes_up().life.withholding
+
+
 # Which question an answer is about.
 
 

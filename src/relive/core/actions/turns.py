@@ -93,8 +93,14 @@ def _settle(scene: Scene) -> None:
         _remember(scene, settled[-1:])
     elif s.answering:
         # With an index it is known to the frame what a handle covers, so what the answer is about is, too.
-        _remember(scene, (s.asked_at if s.index is not None else s.spoken_at,))
+        _remember(scene, _spoken(scene))
     s.answering = s.flowing = s.interrupted = s.returning = s.stalled = False
+
+
+def _spoken(scene: Scene) -> tuple[int, ...]:
+    """What an answer is about that no frame demanded: what had been heard when it began, for certain."""
+    s = scene.situation
+    return (s.asked_at if s.index is not None else s.spoken_at,)
 
 
 def _remember(scene: Scene, positions: tuple[int, ...]) -> None:
@@ -256,5 +262,5 @@ def _give_up_turn(scene: Scene) -> None:
     s = scene.situation
     asked = tuple(position for position in s.owed if position <= s.asked_at)
     s.owed = s.owed[len(asked) :]
-    _remember(scene, asked)
+    _remember(scene, asked or _spoken(scene))
     complete_turn(scene)
