@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.bench              about two minutes
+    python -m tests.bench              about four minutes
     python -m tests.bench --quick      less exact: to see whether something is badly wrong
     python -m tests.bench --json       the same figures for a program
     python -m tests.bench --only send  those whose name begins so
@@ -35,6 +35,7 @@ from tests.bench.figures import Figure, table
 from tests.bench.flow import receive, send
 from tests.bench.imports import imports
 from tests.bench.machine import machine
+from tests.bench.simulation import simulation
 from tests.bench.size import size
 
 
@@ -48,6 +49,7 @@ def measure(only: str, *, quick: bool) -> Iterator[Figure]:
         "event": lambda: engine(100 // less),
         "machine": lambda: machine(100 // less),
         "import": lambda: imports(20 // less),
+        "simulation": lambda: simulation(8 // less),
     }
     for name, part in parts.items():
         if name.startswith(only) or only.startswith(name):
@@ -60,7 +62,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What relive costs.")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", default="", metavar="PART", help="receive, send, session, event, machine or import")
+    parser.add_argument(
+        "--only", default="", metavar="PART", help="receive, send, session, event, machine, import or simulation"
+    )
     options = parser.parse_args()
     figures = list(measure(options.only, quick=options.quick))
     if options.json:

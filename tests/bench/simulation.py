@@ -17,6 +17,7 @@ from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan
 from relive.testing.simulation.runtime_level import InMemory
 from relive.testing.simulation.simulate import simulate
+from relive.testing.simulation.workers import collect_seldom
 
 _FULL = 50.0
 _SEED = 1
@@ -25,8 +26,10 @@ _SEED = 1
 def simulation(rounds: int) -> list[Figure]:
     """Both rates on each level, a fresh loop, and the same runtime on looptime's loop."""
     logging.getLogger("relive").disabled = True
+    collect_seldom()  # as in the processes of a campaign
     usual = [draw(_SEED, index, profile="light") for index in range(8)]
-    full = [Plan(seed=n, seconds=120.0, calm=60.0, talk=Conversation(audio=AudioSchedule(rate=_FULL))) for n in range(2)]
+    talk = Conversation(audio=AudioSchedule(rate=_FULL))
+    full = [Plan(seed=n, seconds=120.0, calm=60.0, talk=talk) for n in range(2)]
     figures = [
         _speed("core, 50 frames/s each way", 400.0, rounds, full, "core"),
         _speed("runtime, 50 frames/s each way", 2500.0, rounds, full, "runtime"),
@@ -78,7 +81,7 @@ def _fresh_loop(rounds: int) -> Figure:
 
 
 def _on_looptime(name: str, rounds: int, plans: list[Plan]) -> Figure:
-    import looptime
+    import looptime  # pyright: ignore[reportMissingImports] - not needed but for this comparison
 
     def play(plan: Plan) -> float:
         with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:

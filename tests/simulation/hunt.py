@@ -1,4 +1,8 @@
-"""How soon the default campaign finds each planted bug, and how small its plan becomes: `python -m tests.simulation.hunt`.
+"""How soon the default campaign finds each planted bug, and how small its plan becomes.
+
+::
+
+    python -m tests.simulation.hunt
 
 Writes `tests/simulation/found.json`, from which `test_planted.py` plays, and prints the table of the documentation.
 """
@@ -34,7 +38,7 @@ def hunt(name: str, seed: int, most: int) -> dict[str, Any]:
             if violations:
                 small = shrink(plan, still(violations[0]))
                 return {
-                    "bug": name, "index": index, "promise": violations[0].promise, "what": violations[0].what,
+                    "bug": name, "index": index, "promise": violations[0].promise,
                     "steps": len(small.plan.steps), "tries": small.tries, "plan": json.loads(small.plan.to_json()),
                 }  # fmt: skip
     return {"bug": name, "index": None}

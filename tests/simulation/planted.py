@@ -104,14 +104,16 @@ def a_condemned_handle_comes_back(patch: pytest.MonkeyPatch) -> None:
 
 
 @bug("P4")
-def an_older_handle_is_saved_over_a_newer(patch: pytest.MonkeyPatch) -> None:
-    """What waits to be saved is not replaced by what is newer."""
+def the_handle_before_is_saved(patch: pytest.MonkeyPatch) -> None:
+    """What is saved is not the newest handle but the one before it."""
+    save = Keeper.save
 
-    def save(self: Any, checkpoint: Checkpoint) -> None:
-        self._unsaved = self._unsaved or checkpoint
-        self._rouse()
+    def save_older(self: Any, checkpoint: Checkpoint) -> None:
+        older, previous[id(self)] = previous.get(id(self), checkpoint), checkpoint
+        save(self, older)
 
-    patch.setattr(Keeper, "save", save)
+    previous: dict[int, Checkpoint] = {}
+    patch.setattr(Keeper, "save", save_older)
 
 
 @bug("P6")

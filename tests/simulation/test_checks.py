@@ -120,7 +120,7 @@ def gone(_: Record) -> None:
     """Remove it."""
 
 
-def stats(**changes: Any) -> Callable[[History], None]:
+def stats(**changes: Any) -> Callable[[History], object]:
     def forge(history: History) -> None:
         life = history.clients[0].lives[-1]
         life.stats = attrs.evolve(life.stats, **changes)
@@ -128,7 +128,7 @@ def stats(**changes: Any) -> Callable[[History], None]:
     return forge
 
 
-def life(**changes: Any) -> Callable[[History], None]:
+def life(**changes: Any) -> Callable[[History], object]:
     def forge(history: History) -> None:
         for name, value in changes.items():
             setattr(history.clients[0].lives[-1], name, value)
@@ -136,7 +136,7 @@ def life(**changes: Any) -> Callable[[History], None]:
     return forge
 
 
-def record(wanted: Callable[[Record], bool], change: Callable[[Record], Record | None]) -> Callable[[History], None]:
+def record(wanted: Callable[[Record], bool], change: Callable[[Record], Record | None]) -> Callable[[History], object]:
     return lambda history: edit(history, wanted, change)
 
 
@@ -240,7 +240,7 @@ def open_after_fatal(history: History) -> None:
     insert_before(history, is_("end"), lambda end: opened._replace(at=end.at))
 
 
-FORGED: dict[str, tuple[str, str, Callable[[History], None]]] = {
+FORGED: dict[str, tuple[str, str, Callable[[History], object]]] = {
     "a handle that is not the newest": ("P1", "dropped", record(is_("open", "resume"), put(d1="older"))),
     "afresh, although there is a handle": ("P1", "dropped", record(is_("open", "resume"), put(d1=None))),
     "a given handle is not used": ("P2", "given", record(is_("open"), put(d1="another"))),

@@ -19,10 +19,6 @@ TURNS = (Turn(answer=6.0, tools=1), Turn(kind="spoken", answer=4.0), Turn(kind="
 SHORT = Plan(
     seed=1, seconds=90.0, calm=20.0, talk=Conversation(turns=TURNS), service=Service(connection=60.0, lead=10.0)
 )
-TIES: dict[tuple[int, str], set[int]] = {(2, "heavy"): {78}}
-"""Drawn plans whose levels differ, by seed and profile. All for the same reason: a fault strikes at the very instant at
-which a connection comes up, and whether the user has said something on it by then depends on the turns that the tasks
-of the runtime take."""
 
 
 def transitions(history: History) -> list[tuple[Any, ...]]:
@@ -41,19 +37,34 @@ def same(plan: Plan) -> bool:
     return transitions(core_level.play(plan)) == transitions(runtime_level.play(plan))
 
 
+def tied(plan: Plan) -> bool:
+    """Whether the levels differ where they may: from an instant on at which a fault strikes, or the plan ends.
+
+    What else happens at that very instant, and whether before or after, depends on the turns that the tasks of the
+    runtime take; the core level takes as many where it matters, but not everywhere.
+    """
+    core = core_level.play(plan)
+    ours, theirs = transitions(core), transitions(runtime_level.play(plan))
+    place = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), len(ours))
+    around = {step[-1] for steps in (ours, theirs) for step in steps[max(0, place - 1) : place + 1]}
+    strikes = {round(record.at, 3) for record in core.of("fault")} | {plan.seconds}
+    return bool(around & strikes)
+
+
 def when(fault: f.Fault, *, at: float = 20.0, state: str = "", times: int = 1, **service: Any) -> Plan:
     """A short plan with one fault."""
     step = Step(fault=fault, at=at, state=state, times=times)
     return attrs.evolve(SHORT, steps=(step,), service=attrs.evolve(SHORT.service, **service))
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(6))
 @pytest.mark.parametrize(("seed", "profile"), [(1, "default"), (2, "heavy")])
 @pytest.mark.promise(24)
 def test_the_same_plan_makes_the_same_transitions_as_at_the_runtime_level(seed: int, profile: str, part: int) -> None:
-    plans = {number: draw(seed, number, profile=profile) for number in range(part * 10, part * 10 + 10)}
-    differ = {number for number, plan in plans.items() if not same(plan)}
-    assert differ <= TIES.get((seed, profile), set())
+    plans = [draw(seed, number, profile=profile) for number in range(part * 15, part * 15 + 15)]
+    differ = [plan for plan in plans if not same(plan)]
+    assert [plan.to_json() for plan in differ if not tied(plan)] == []
+    assert len(differ) <= 1
 
 
 @pytest.mark.parametrize("backend", ["vertex", "developer"])

@@ -112,9 +112,13 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_soon(self, callback: Call[*Ts], *args: *Ts, context: Context | None = None) -> Handle:
         """Call `callback(*args)` after everything that is ready now."""
-        if self._debug and self._thread is not None:
-            _require(self._thread == threading.get_ident(), "another thread must use call_soon_threadsafe")
-        return self.call_soon_threadsafe(callback, *args, context=context)
+        if self._debug or self._closed:
+            here = self._thread is None or self._thread == threading.get_ident()
+            _require(here, "another thread must use call_soon_threadsafe")
+            self._check_open(callback)
+        handle = Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_soon_threadsafe(self, callback: Call[*Ts], *args: *Ts, context: Context | None = None) -> Handle:
         """Do `call_soon` from any thread; this does not save a loop that has nothing else to do from `Deadlock`."""
@@ -129,7 +133,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_at(self, when: float, callback: Call[*Ts], *args: *Ts, context: Context | None = None) -> TimerHandle:
         """Call `callback(*args)` when `time()` is `when`: now if that is past, never if it is infinite."""
-        self._check_open(callback)
+        if self._debug or self._closed:
+            self._check_open(callback)
         if isnan(when):
             raise ValueError("a timer cannot be set for NaN")
         if len(self._timers) >= self._prune_at:
@@ -300,7 +305,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             if not self._steps_left:
                 raise TimeLimit(f"the run reached max_steps={self._max_steps}", *self._state())
             handle = ready.popleft()
-            if not handle.cancelled():
+            if not handle._cancelled:  # noqa: SLF001 - one call less for each
                 self._steps_left -= 1
                 handle._run()  # noqa: SLF001 - what event loops are to call
 

@@ -11,7 +11,7 @@ from relive.testing.server_conversation import Conversation
 from relive.testing.server_desk import Close, Desk, Timer
 from relive.testing.server_fate import Fate
 from relive.testing.server_record import Admission, Ending
-from relive.testing.server_script import CLOSES
+from relive.testing.server_script import CLOSES, CloseCause
 from relive.testing.server_truth import Session
 from relive.testing.server_unsolicited import BROKEN, SAID, Unsolicited
 from relive.testing.server_wire import Malformed, Setup, read
@@ -47,8 +47,11 @@ class Connection:
         if talk is None or self.muted or self._inbox or self._desk.script.consume_lag > 0.0:
             self._keep(frame, now)
         else:
-            self._received += 1
-            self._consume(talk, self._received, frame if isinstance(frame, str) else _text(frame), now)
+            self._received = index = self._received + 1
+            refusal = talk.consume(index, frame if isinstance(frame, str) else _text(frame), now)
+            # Nearly always nothing comes of it, and nothing is called to find that out.
+            if refusal is not None or talk.context.video:
+                self._after(talk, refusal, now)
 
     def _keep(self, frame: str | bytes, now: float) -> None:
         """Take in what cannot be consumed at once."""
@@ -184,8 +187,8 @@ class Connection:
         if self._inbox:
             self._desk.arm(self.number, "inbox", max(now, self._inbox[0][0]))
 
-    def _consume(self, talk: Conversation, index: int, text: str, now: float) -> None:
-        refusal = talk.consume(index, text, now)
+    def _after(self, talk: Conversation, refusal: CloseCause | None, now: float) -> None:
+        """Close if what was consumed was refused; and see whether there was video in it."""
         if refusal is not None:
             self.close(*refusal, now, "limit" if talk.full else "frame")
         elif talk.context.video and not self._sees_video:
@@ -195,7 +198,7 @@ class Connection:
         assert self.talk is not None
         while self._inbox and self._inbox[0][0] <= at:
             _, index, text = self._inbox.popleft()
-            self._consume(self.talk, index, text, at)
+            self._after(self.talk, self.talk.consume(index, text, at), at)
         if self._inbox:
             self._desk.arm(self.number, "inbox", self._inbox[0][0])
 

@@ -159,6 +159,7 @@ def bare_model(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+@lru_cache(maxsize=256)
 def _camel(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)

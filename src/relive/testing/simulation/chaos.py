@@ -376,6 +376,8 @@ class Chaos:
                 server.duplicate_next(conn, times)
             case f.Unsolicited("dead_handle"):
                 self._dead_handle(conn, clock)
+            case f.Unsolicited("generation_complete"):
+                server.inject(conn, '{"serverContent": {"generationComplete": true}}', clock)
             case f.Unsolicited(kind):
                 server.unsolicited(conn, cast("Any", kind), clock)
             case f.Garbage(kind):

@@ -38,14 +38,17 @@ def goaway_leads_to_draining(facts: Facts) -> Iterator[Violation]:
 
 
 def frames_flow_while_draining(facts: Facts) -> Iterator[Violation]:
-    """P6: what is sent while DRAINING is written: where nothing holds up the network, within its second or the next."""
+    """P6: what is sent while DRAINING is written, where nothing holds up the network.
+
+    Frames are counted by stretches, which a drain has for itself; those of its last two seconds may be unwritten.
+    """
     if not facts.prompt:
         return
     for story in facts.stories:
         for began, ended, _ in _drains(story):
             if ended.at - began.at < 3.0:
                 continue
-            first = bisect_left(story.flows, began.at + 1.0, key=_at)
+            first = bisect_left(story.flows, began.at - EPS, key=_at)
             for flow in story.flows[first : bisect_right(story.flows, ended.at - 2.0, key=_at)]:
                 if flow.data[0] and not flow.data[1] and flow.data[4]:
                     yield story.wrong("P6", flow.at, f"{flow.data[0]} frames sent while DRAINING, none was written")
@@ -182,8 +185,10 @@ def one_connection_at_a_time(facts: Facts) -> Iterator[Violation]:
             kind = record.kind
             if kind == "up":
                 up = record
-            elif kind in ("left", "gone") or (kind == "step" and record.what == "ConnectionDropped"):
-                up = None
+            elif kind in ("left", "gone") or (
+                kind == "step" and record.what in LOST and record.data[0] != record.data[1]
+            ):
+                up = None  # an end that was there and had not been read is no news to anybody
             elif kind == "open" and up is not None:
                 yield story.wrong(
                     "P9", record.at, f"connection {record.data[0]} is opened while {up.data[0]} is in use"
@@ -230,7 +235,7 @@ def silence_is_noticed(facts: Facts) -> Iterator[Violation]:
     longest = max(policy.probe_after, policy.probe_timeout) + EPS
     for story in facts.stories:
         spans = list(_live(story, facts.history.ended))
-        signs = iter([*story.signs, inf])
+        signs = iter([*sorted(story.life.signs + story.probes), inf])
         sign = next(signs)
         for began, ended, _ in spans:
             last = began

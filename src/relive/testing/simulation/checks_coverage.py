@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from relive.testing.simulation.checks_facts import LIVE, Facts, Story, seconds_of
+from relive.testing.simulation.checks_retries import is_quota
 from relive.testing.simulation.history import Record
 
 MUST_HAPPEN: Final = (
@@ -117,7 +118,7 @@ def _story(facts: Facts, story: Story) -> Iterator[str]:
             yield "video was dropped"
         if stats.dropped_audio:
             yield "audio aged out"
-    if any("quota" in str(record.data[3]) for record in story.kinds["refused"]) and story.moves:
+    if any(is_quota(*record.data[1:4]) for record in story.kinds["refused"]):
         yield "waited for quota"
     if story.life.crashed:
         how = next((fault.data["store"] for fault in reversed(facts.struck)

@@ -27,14 +27,14 @@ def losses_pass_through_handle_expired(facts: Facts) -> Iterator[Violation]:
             what, (source, dest, *_) = step.what, step.data
             if dest == "HANDLE_EXPIRED" != source:
                 lost = True
-            elif source == "HANDLE_EXPIRED" and what == "CheckpointReceived":
+            elif what == "CheckpointReceived" and dest == "RESUMING" != source:
                 lost = False
             elif what == "ConnectionOpened":
                 verdict = next(verdicts, None)
                 if verdict is not None:
                     yield from _verdict(story, step, verdict, lost=lost, said=said)
                 lost = said = False
-            elif what in ("OutputStarted", "TurnEnded", "ToolCalled"):
+            elif what in ("OutputStarted", "ToolCalled"):
                 said = True
 
 
@@ -52,18 +52,20 @@ def losses_have_reasons(facts: Facts) -> Iterator[Violation]:
     """P19: context is lost as `no_handle` only if none is known, and to the store only if that was in trouble."""
     for story in facts.stories:
         known: str | None = None
+        dead: set[str | None] = set()
         reasons = iter([verdict.reason for verdict in story.life.verdicts if verdict.kind == "not_restored"])
         at_loss: str | None = None
         pending = False
         for record in story.walk:
             if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data:
-                known = record.data[0] if record.data[0] and record.data[1] else known
+                known = record.data[0] if record.data[0] not in {None, "", *dead} and record.data[1] else known
             elif record.kind == "load":
                 known = record.what or None
             elif record.kind == "open" and record.data[1]:
                 known = record.data[1]
             elif record.kind == "step" and record.data[1] == "HANDLE_EXPIRED" != record.data[0]:
                 at_loss, known, pending = known, None, True
+                dead.add(at_loss)  # whatever the reason: it is not used again
             elif record.kind == "step" and record.what == "ConnectionOpened":
                 if pending and record.data[0] == "CONNECTING":
                     reason = next(reasons, None)
@@ -86,13 +88,15 @@ def the_hook_is_asked_once(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         losses = [step for step in story.moves if step.data[1] == "HANDLE_EXPIRED"]
         asked = story.kinds["asked"]
-        if client.hook != "none" and [loss.at for loss in losses] != [ask.at for ask in asked]:
+        late = EPS if facts.history.scale is None else 1.0  # a machine takes its time
+        at_once = all(abs(loss.at - ask.at) <= late for loss, ask in zip(losses, asked, strict=False))
+        if client.hook != "none" and (len(losses) != len(asked) or not at_once):
             crashed = story.life.crashed and len(losses) == len(asked) + 1
             at_end = bool(losses) and losses[-1].at >= (story.closed_at or story.ended) - EPS
             if not crashed and not (at_end and len(losses) == len(asked) + 1):
                 yield story.wrong("P19", story.ended, f"{len(losses)} losses of context, asked {len(asked)} times")
         for one, next_ in pairwise(story.moves):
-            if one.data[1] == "HANDLE_EXPIRED" and next_.at - one.at > policy.seed_timeout + EPS:
+            if one.data[1] == "HANDLE_EXPIRED" and next_.at - one.at > policy.seed_timeout + late:
                 yield story.wrong("P19", next_.at, f"the hook was waited for {next_.at - one.at:.3f} s")
             refused = client.hook == "refuse" and "SlowHook" not in facts.faults and next_.what != "CloseRequested"
             rejoined = next_.what == "CheckpointReceived"

@@ -1,7 +1,7 @@
 """A history, sorted for the checkers: one pass over its records, and what follows from it.
 
 A `Story` is one process of a client with what was recorded of it. What is recorded by the thousand and says little by
-itself (flow, signs of life) is kept apart, so that a checker may walk through the rest.
+itself (flow, probes) is kept apart, so that a checker may walk through the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ HANDS_OFF: Final = frozenset({
 "Faults after which the server need not know at once what the client has done, or the other way round."
 MUTING: Final = frozenset({"Silence", "MuteAfterSetup", "PoisonHandles", "GoAway"})
 "Faults after which a connection may be open and consume nothing."
-_SIGNS: Final = frozenset({"Heard", "DeadlineReached(probe)"})
 _DULL: Final = frozenset({"flow"})
 
 
@@ -57,12 +56,12 @@ class Story:
     last: bool = True
     "No other process of this client follows."
     walk: list[Record] = attrs.Factory(list[Record])
-    "Everything but flow and signs of life, in order."
+    "Everything but flow and probes, in order."
     kinds: dict[str, list[Record]] = attrs.field(factory=lambda: defaultdict(list))
     "The same by kind."
     flows: list[Record] = attrs.Factory(list[Record])
-    signs: list[float] = attrs.Factory(list[float])
-    "When it heard, or asked for, a sign of life."
+    probes: list[float] = attrs.Factory(list[float])
+    "When it asked for a sign of life."
 
     @property
     def client(self) -> int:
@@ -76,7 +75,7 @@ class Story:
 
     @cached_property
     def steps(self) -> list[Record]:
-        """The machine's steps but those for a sign of life."""
+        """The machine's steps but those that hear, or ask for, a sign of life."""
         return self.kinds["step"]
 
     @cached_property
@@ -122,8 +121,8 @@ class Facts:
             kind = record[3]
             if kind == "flow":
                 now[record[1]].flows.append(record)
-            elif kind == "step" and record[4] in _SIGNS:
-                now[record[1]].signs.append(record[0])
+            elif kind == "step" and record[4] == "DeadlineReached(probe)":
+                now[record[1]].probes.append(record[0])
             elif kind == "fault":
                 self.struck.append(record)
             elif kind == "start":
@@ -154,8 +153,12 @@ class Facts:
     @cached_property
     def indexed(self) -> bool:
         """Whether the server says what it has consumed, and truly."""
-        asked = self.policy.transparent is not False and self.plan.service.backend == "vertex"
-        return asked and "WrongIndices" not in self.faults
+        return self.numbered and "WrongIndices" not in self.faults
+
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether the server says what it has consumed, truly or not."""
+        return self.policy.transparent is not False and self.plan.service.backend == "vertex"
 
     @cached_property
     def handles(self) -> dict[str, Snapshot]:

@@ -39,6 +39,10 @@ class _Hand:
 
     newest: str | None = None
     condemned: set[str] = attrs.Factory(set[str])
+    given_up: set[str] = attrs.Factory(set[str])
+    "Handles that did not lead back when context was lost."
+    again: str | None = None
+    "One of these that the server has told once more: it may be used or not."
     strikes: int = 0
     presented: str | None = None
     "On the connection that is being opened, or is up."
@@ -97,7 +101,9 @@ def _follow(facts: Facts, story: Story, hand: _Hand) -> Iterator[Violation]:
             _step(facts, hand, record)
         elif kind == "read":
             name = usable(record)
-            if name is not None and name not in hand.condemned:
+            if name is not None and name in hand.given_up:
+                hand.again = name  # it may be known to be dead, for a reason that is not seen from here
+            elif name is not None and name not in hand.condemned:
                 hand.renewed |= name != hand.newest
                 hand.strikes = hand.strikes if name == hand.newest else 0
                 hand.newest, hand.wall = name, facts.wall(record.at)
@@ -145,6 +151,7 @@ def _step(facts: Facts, hand: _Hand, step: Record) -> None:
         hand.down_wall = facts.wall(step.at)
     if dest == "HANDLE_EXPIRED" != source:
         hand.lost = True
+        hand.given_up |= {hand.newest} if hand.newest is not None else set()
         hand.newest = None
         hand.strikes = 0
 
@@ -178,7 +185,7 @@ def _open(facts: Facts, story: Story, hand: _Hand, record: Record) -> Iterator[V
         return
     if presented in hand.condemned:
         yield story.wrong("P3", record.at, f"handle {presented} is presented again, although it is known to be dead")
-    elif presented != hand.newest:
+    elif presented not in (hand.newest, hand.again):
         yield story.wrong("P1", record.at, f"handle {presented} is presented; the newest usable one is {hand.newest}")
     given = first and facts.plan.client.handle and story.life.number == 1
     age = hand.decided_wall - max(hand.down_wall, hand.wall)

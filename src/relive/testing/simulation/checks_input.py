@@ -13,6 +13,11 @@ _SLOW_UP: Final = frozenset({"Latency", "Bandwidth", "Slicer", "Hold", "SlowClos
 "Faults that let a frame be on its way for longer than a round trip that was measured before."
 
 
+def _slow(facts: Facts) -> bool:
+    """Whether a frame may have been on its way for long; over real sockets nobody can tell."""
+    return bool(facts.faults & _SLOW_UP) or facts.history.scale is not None
+
+
 def input_is_kept(facts: Facts) -> Iterator[Violation]:
     """P13 P14 P15: what was accepted is consumed, in order and, with indices, once; or its loss is counted.
 
@@ -39,7 +44,7 @@ def _lost(facts: Facts, account: Account) -> Iterator[Violation]:
     stats = story.life.stats
     if story.life.crashed or not account.lost or stats is None:
         return
-    if not facts.indexed and facts.faults & _SLOW_UP:
+    if not facts.indexed and _slow(facts):
         return
     lost = account.lost
     audio = max(0, lost["audio"] - stats.dropped_audio)
@@ -119,7 +124,7 @@ def responses_are_kept(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         sent = responses(story)
         stats = story.life.stats
-        if not sent or story.life.crashed or stats is None or (not facts.indexed and facts.faults & _SLOW_UP):
+        if not sent or story.life.crashed or stats is None or (not facts.indexed and _slow(facts)):
             continue
         consumed = {
             call
@@ -136,4 +141,32 @@ def responses_are_kept(facts: Facts) -> Iterator[Violation]:
             yield story.wrong("P16", story.ended, f"{missing} tool responses never came, {allowed} were accounted for")
 
 
-CHECKS: Final = (input_is_kept, no_stray_responses, responses_are_kept)
+def wrong_indices_are_told(facts: Facts) -> Iterator[Violation]:
+    """P14: an index that goes backwards, or lies beyond everything that was ever sent, is reported.
+
+    Judged while the session was in use: what is said by a connection that is being left may be ignored.
+    """
+    if not facts.numbered:
+        return
+    for story in facts.stories:
+        if story.life.crashed or (story.life.stats is not None and story.life.stats.observer_overflows):
+            continue
+        ledger = story.ledger
+        most = len(ledger.audio) + len(ledger.sent) + ledger.audio_failed + len(story.kinds["open"])
+        told = sum(notice.what == "index_anomaly" for notice in story.kinds["notice"])
+        heard = {step.at for step in story.steps if step.what == "CheckpointReceived" and step.data[0] in LIVE}
+        newest: dict[int, int] = {}
+        wrong = 0
+        for read in story.kinds["read"]:
+            if read.what != "sessionResumptionUpdate" or not read.data or not read.data[0] or read.data[2] is None:
+                continue
+            index = int(read.data[2])
+            if newest.get(read.conn, 0) <= index <= most:
+                newest[read.conn] = index
+            else:
+                wrong += read.at in heard
+        if wrong > told:
+            yield story.wrong("P14", story.ended, f"{wrong} message indices could not be true, {told} were reported")
+
+
+CHECKS: Final = (input_is_kept, wrong_indices_are_told, no_stray_responses, responses_are_kept)

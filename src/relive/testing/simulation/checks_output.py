@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from math import inf
 from typing import Final
 
 from relive.testing.simulation.checks_connections import LOST
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
 from relive.testing.simulation.outcome import Violation
+from relive.testing.simulation.user import Exchange
 
 NOISE: Final = frozenset({"Duplicate", "Unsolicited", "Garbage"})
 "Faults by which a server says what nothing called for: turns then end that nobody began."
@@ -22,14 +25,34 @@ def certain(facts: Facts, client: int) -> bool:
 
     It is not if the server says things twice, or out of turn (what it says is delivered); if the machine is told of a
     question that nobody asked; if questions may have been asked twice (no message indices, or wrong ones; counted as
-    uncertain) or forgotten (counted); or if the model may choose not to answer.
+    uncertain) or forgotten (counted); or if the model may choose not to answer. Nor is it if a connection is lost while
+    two questions are open (an application that does not wait for answers cannot count them: they may be answered
+    together), or if speech is repeated to a service that reports no message indices: what ended it is no question.
     """
     if facts.faults & NOISE or "WrongIndices" in facts.faults or facts.policy.answer_timeout is None:
         return False
     if any(fault.what == "Stray" and fault.data.get("fact") == "InputAccepted" for fault in facts.struck):
         return False
-    counts = [story.life.stats for story in facts.of_client(client)]
+    stories = facts.of_client(client)
+    ledger = facts.history.clients[client]
+    if _overlapped(ledger.user.asked, [step.at for story in stories for step in story.kinds["step"] if is_loss(step)]):
+        return False
+    spoken = any(sent.item.kind == "stream_end" for sent in ledger.sent)
+    if spoken and not facts.indexed and sum(len(story.life.verdicts) for story in stories) > 1:
+        return False
+    counts = [story.life.stats for story in stories]
     return not any(stats is None or stats.frames_uncertain or stats.forgotten for stats in counts)
+
+
+def _overlapped(asked: list[Exchange], losses: list[float]) -> bool:
+    """Whether a connection was lost while a question was open that was asked before another one had ended."""
+    for earlier, later in pairwise(asked):
+        ended = inf if earlier.ended is None else earlier.ended
+        if later.asked <= ended:
+            until = inf if later.ended is None else later.ended
+            if any(earlier.asked <= at <= until for at in losses):
+                return True
+    return False
 
 
 def turns_end_once(facts: Facts) -> Iterator[Violation]:
@@ -80,8 +103,10 @@ def answers_come(facts: Facts) -> Iterator[Violation]:
     """P17: at rest no typed question is without the end of its turn: it was answered, or cut and completed.
 
     Judged where the session was in use at its end and the user has waited long; not if the service itself dropped a
-    question, as it does with those that wait for the end of a turn that is then interrupted.
+    question, as it does with those that wait for the end of a turn that is then interrupted, nor without probes.
     """
+    if not facts.policy.probe:
+        return
     for ledger in facts.history.clients:
         user, story = ledger.user, facts.of_client(ledger.number)[-1]
         if len(user.asked) <= user.ended or not certain(facts, ledger.number) or story.life.state != "CLOSED":
@@ -211,16 +236,19 @@ def delivered_is_what_was_read(facts: Facts) -> Iterator[Violation]:
 
 
 def only_repeats_are_withheld(facts: Facts) -> Iterator[Violation]:
-    """P17: no more turns are kept back than questions were answered again. Judged where all questions are typed."""
+    """P17: no more turns are kept back than questions were answered again, or after we had completed their turns.
+
+    Judged where all questions are typed.
+    """
     if any(turn.kind not in ("typed", "text") for turn in facts.plan.talk.turns):
         return
     for ledger in facts.history.clients:
         stories = facts.of_client(ledger.number)
-        ends = 0
+        ends = completed = 0
         for story in stories:
             read = [record for record in story.kinds["read"] if record.what == "serverContent"]
             ends += sum("turnComplete" in (record.data or ()) for record in read)
-            ends += sum(record.what == "turn_complete" for record in story.kinds["made"])
+            completed += sum(record.what == "turn_complete" for record in story.kinds["made"])
             ends -= sum(record.what == "over" for record in story.kinds["heard"]) + story.life.read_late
         if ends <= 0 or not certain(facts, ledger.number) or any(story.life.crashed for story in stories):
             continue
@@ -231,7 +259,8 @@ def only_repeats_are_withheld(facts: Facts) -> Iterator[Violation]:
                 repeats += answer.said.text in answered
                 if answer.ended in ("completed", "interrupted"):
                     answered.add(answer.said.text)
-        if ends > repeats:
+        ends += completed
+        if ends > repeats + completed:
             story = stories[-1]
             yield story.wrong("P17", story.ended, f"{ends} turns were kept back, {repeats} questions answered again")
 

@@ -1,4 +1,4 @@
-"""One client at the core level, through all its processes: it comes up, talks, comes to rest, crashes and begins anew."""
+"""One client at the core level, through all its processes: comes up, talks, comes to rest, crashes, begins anew."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from relive.core.policy import Policy
 from relive.ports import Said
 from relive.testing.simulation.chaos import Store
-from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_dial import Limiter
+from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_process import Process
 from relive.testing.simulation.core_session import Session
 from relive.testing.simulation.core_time import Timeline, at_once, nap
@@ -84,7 +84,6 @@ class Client:
         life = Life(ledger.number, len(ledger.lives) + 1, now)
         ledger.lives.append(life)
         scribe = Scribe(world.history, life, self._time.clock, world.entered)
-        scribe.second = float(int(now))
         scribe.note("start", f"life {life.number}")
         seed = plan.stream("backoff").getrandbits(32) + 1000 * ledger.number + life.number
 
@@ -93,9 +92,9 @@ class Client:
                 plan,
                 world.policy,
                 process,
-                scribe,
-                self._time,
-                world.host,
+                scribe=scribe,
+                time=self._time,
+                host=world.host,
                 jitter=random.Random(seed).random,
                 limiter=world.limiter,
                 store=world.stored.at(scribe) if plan.client.store else None,

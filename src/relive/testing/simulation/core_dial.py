@@ -61,8 +61,8 @@ class Dial:
     Args:
         opening: what is asked for.
         setup: the first frame.
-        path: what is dialled.
         owner: is told.
+        path: what is dialled.
         host: whom to dial.
         limiter: keeps a herd from dialling all at once.
         conns: where the client of each of the server's connections is noted.
@@ -72,8 +72,9 @@ class Dial:
         self,
         opening: Opening,
         setup: str,
-        path: str,
         owner: Owner,
+        *,
+        path: str,
         host: Host,
         limiter: Limiter,
         conns: dict[int, int],
@@ -87,7 +88,7 @@ class Dial:
         self._limiter = limiter
         self._conns = conns
         self._end: End | None = None
-        self._over = self._entered = self._noted = self._welcomed = False
+        self._over = self._entered = self._noted = self._welcomed = self._greeted = False
         self.time.soon(self._begin)
 
     def _begin(self) -> None:
@@ -130,6 +131,8 @@ class Dial:
             elif end.closed is not None:
                 self._failed(Dropped(None, "", "opening", None, "network"))
                 return
+        if not self._greeted:
+            return
         if end.frames:
             self._answered(end, end.frames.popleft())
         elif end.closed is not None and self._welcomed:
@@ -144,7 +147,11 @@ class Dial:
             self._owner.unclogged.append(self._greet)
         else:
             self._owner.scribe.flow[1] += 1
-            self._end.send(self._setup)
+            if self._end.send(self._setup):
+                self._greeted = True
+                self.time.soon(self._read)
+            elif self._end.closed is not None:
+                self._failed(dropped(self._end.closed, "opening"))
 
     def _answered(self, end: End, frame: str | bytes) -> None:
         try:

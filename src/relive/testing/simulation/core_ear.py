@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from relive.testing.simulation.core_time import Timeline
 from relive.testing.simulation.recording import CHUNK, Scribe
@@ -137,6 +138,7 @@ class Ear:
                 self._pause = None
 
     def _note(self, what: Heard) -> None:
-        for name, value in what._asdict().items():
+        values: tuple[Any, ...] = what
+        for name, value in zip(what._fields, values, strict=True):
             if value:
-                self._scribe.note("heard", name, list(value) if isinstance(value, tuple) else None)
+                self._scribe.note("heard", name, None if value is True else list(value))

@@ -85,7 +85,10 @@ class Host:
                 end.take(output.frame)
             else:
                 self._perform(outputs)
-        self.flush()
+        if self._agenda.entries:
+            self.flush()
+        elif not self._settling:
+            self._follow(None)  # whoever has answered meanwhile has had that performed
 
     def received(self, conn: int, frame: str | bytes) -> None:
         """Take a client's frame, on a line that is direct."""

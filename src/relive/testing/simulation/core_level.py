@@ -22,8 +22,8 @@ from relive.testing.loop_halts import Deadlock, TimeLimit
 from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.core_client import Client
-from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_dial import Limiter
+from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_mouth import Mouth
 from relive.testing.simulation.core_session import Session
 from relive.testing.simulation.core_time import Timeline, nap
@@ -33,7 +33,7 @@ from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.recording import SimulatedStore
 from relive.testing.simulation.script import script_of
 
-_Due: TypeAlias = tuple[float, int, Callable[[], int], Callable[[], None]]
+_Due: TypeAlias = tuple[float, int, Callable[[], int], Callable[[], object]]
 "When something is due, its place among what is due then, its place if one asks again, and the thing to do."
 
 
@@ -105,10 +105,10 @@ class _Play:
             if time.stale:
                 time.stale = False
                 others = min(time.next, self._chaos_at)
-                life_at = min([client.process.session.life_at for client in clients])
+                life_at = session.life_at if only else min([client.process.session.life_at for client in clients])
                 limit = min(others, life_at)
             if not only:
-                talker = min((client.process.mouth for client in clients), key=_turn)
+                talker = min([client.process.mouth for client in clients], key=_turn)
             talk_at, host_at = talker.talk_at, host.at
             if talk_at < host_at and talk_at < limit:
                 time.now = talk_at
@@ -147,7 +147,7 @@ class _Play:
         if self._chaos_at <= now:
             dues.append((self._chaos_at, self._chaos_order, lambda: self._chaos_order, self._bring))
         if time.next <= now:
-            dues += [(at, order, lambda order=order: order, ring) for at, order, ring in time.due(now)]
+            dues += [_ring(*due) for due in time.due(now)]
         for client in self.clients:
             session, mouth = client.process.session, client.process.mouth
             if session.life_at <= now:
@@ -217,6 +217,10 @@ class _Play:
 
 def _when(due: _Due) -> tuple[float, int]:
     return due[:2]
+
+
+def _ring(at: float, order: int, ring: Callable[[], object]) -> _Due:
+    return at, order, lambda: order, ring
 
 
 def _look(session: Session) -> _Due:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final, Protocol
 
 from relive.core import events as ev
@@ -60,8 +61,27 @@ def dropped(end: LinkClosed, phase: Phase = "steady") -> Dropped:
 class Link:
     """One connection at work: reads, writes the journal, pings, takes leave."""
 
-    __slots__ = ("_alarm", "_closed", "_journal", "_over", "_owner", "_pinged", "_pinging", "_released", "_stuck", "_then",
-                 "_time", "end", "may_write", "number", "sign", "stalled", "written", "writing")  # fmt: skip
+    __slots__ = (
+        "_alarm",
+        "_closed",
+        "_deaf_until",
+        "_journal",
+        "_over",
+        "_owner",
+        "_pinged",
+        "_pinging",
+        "_released",
+        "_stuck",
+        "_then",
+        "_time",
+        "end",
+        "may_write",
+        "number",
+        "sign",
+        "stalled",
+        "writing",
+        "written",
+    )  # fmt: skip
 
     def __init__(self, number: int, end: End, owner: Owner) -> None:
         self.number = number
@@ -71,6 +91,7 @@ class Link:
         "A writer is at work, or about to."
         self.sign = owner.time.now
         "When it last gave a sign of life."
+        self._deaf_until = 0.0
         self.stalled = False
         "It is not read, because too much waits to be received."
         self.written: Callable[[], None] | None = None
@@ -93,6 +114,10 @@ class Link:
             self.end.reader = self._read
             self.end.take = self._take
             self._read()
+
+    def silent_for(self, sign: float) -> float:
+        """Seconds since this sign of life. A reader that is held up could not hear any other, so that is no silence."""
+        return max(0.0, self._time.now - max(sign, self._deaf_until))
 
     def speak(self, frame: Frame) -> bool:
         """Journal a frame of audio as written and send it, if it goes out at once: the usual way of a frame."""
@@ -181,6 +206,7 @@ class Link:
             note_read(scribe, frame)
         if self._owner.arrived(self.number, frame):
             self.stalled = True
+            self._deaf_until = inf
             self.end.take = None
             self._owner.stall()
 
@@ -188,6 +214,7 @@ class Link:
         """There is room for more frames."""
         if self.stalled and not self._released:
             self.stalled = False
+            self._deaf_until = self._time.now
             self.end.take = self._take
             self._time.soon(self._read)
 

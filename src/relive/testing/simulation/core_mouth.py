@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from math import inf
 
 from relive.core import events as ev
@@ -12,6 +13,13 @@ from relive.testing.simulation.core_time import Alarm, Timeline
 from relive.testing.simulation.history import Fate, Ledger, Sent
 from relive.testing.simulation.recording import Scribe
 from relive.testing.simulation.user import Item, audio_frame, frame_of
+
+
+@lru_cache(1 << 15)
+def _sound(number: int) -> tuple[str, bool]:
+    """A frame of audio, and whether it says no more than that: the same in every simulation, so it is read once."""
+    frame = audio_frame(number)
+    return frame, read_client(frame) is AUDIO
 
 
 class Mouth:
@@ -81,7 +89,7 @@ class Mouth:
         user, scribe, session, now = self._user, self._scribe, self._session, self._time.now
         if self._shut or self._held:
             return
-        if now >= scribe.second + 1.0:
+        if now >= scribe.until:
             scribe.cut(now, len(session.journal.waiting), len(session.journal.written))
         if self._bursts:
             items, self._bursts = self._bursts, []
@@ -90,8 +98,8 @@ class Mouth:
             number = user.audio_due(now)
             if number:
                 # Nearly all that is said: it goes straight.
-                link, frame = session.link, audio_frame(number)
-                if link is not None and read_client(frame) is AUDIO and link.speak(frame):
+                link, (frame, plain) = session.link, _sound(number)
+                if link is not None and plain and link.speak(frame):
                     scribe.flow[0] += 1
                     self._ledger.audio.append(number)
                 else:
@@ -150,7 +158,8 @@ class Mouth:
         if first_video:
             scene.video = True
         if first_video or not reading.plain:
-            session.delivery.said("user", said(frame))
+            if session.remembers:
+                session.delivery.said("user", said(frame))
             session.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
         link = session.link
         direct = link.write_directly() if link is not None else None

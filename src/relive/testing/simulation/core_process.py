@@ -11,7 +11,8 @@ from relive.testing.simulation.core_mouth import Mouth
 from relive.testing.simulation.core_session import Session
 from relive.testing.simulation.core_time import Timeline
 from relive.testing.simulation.history import Ledger
-from relive.testing.simulation.recording import Scribe, stray
+from relive.testing.simulation.recording import Scribe
+from relive.testing.simulation.stray import stray
 
 
 class Process:
@@ -24,9 +25,7 @@ class Process:
         make: makes its session, of which it is the application.
     """
 
-    def __init__(
-        self, ledger: Ledger, scribe: Scribe, time: Timeline, make: Callable[[Process], Session]
-    ) -> None:
+    def __init__(self, ledger: Ledger, scribe: Scribe, time: Timeline, make: Callable[[Process], Session]) -> None:
         self.scribe = scribe
         self.user = ledger.user
         self.time = time
@@ -74,7 +73,7 @@ class Process:
         else:
             self.mouth.open()
             self.ear.open()
-            up(True)
+            self.time.soon(lambda: up(True))  # the user begins first
 
     def _not_opened(self, up: Callable[[bool], None]) -> None:
         self._ended("start")
@@ -116,6 +115,7 @@ class Process:
         """Stop as a killed process does: nothing it still does is seen."""
         life, journal = self.scribe.life, self.session.journal
         life.stats, life.crashed, life.ended = self.session.stats(), True, self.time.now
+        self.scribe.cut(self.time.now, len(journal.waiting), len(journal.written))
         self.scribe.note("crash", life.state, len(journal.waiting) + len(journal.written))
         self.scribe.mute = self.over = True
         self.mouth.shut()
@@ -124,15 +124,10 @@ class Process:
 
     def stray(self, fact: str) -> None:
         """Tell the machine what comes too late, or again: not what it waits for, and no command it could obey."""
-        lifecycle = self.session.lifecycle
-        awaited = {
-            "HANDLE_EXPIRED": ("SeedAnswered", "SeedRefused"),
-            "IDLE": ("CheckpointLoaded", "CheckpointNotLoaded"),
-        }
-        if fact in awaited.get(lifecycle.state, ()) or (fact == "CloseRequested" and not lifecycle.final):
-            return
-        with contextlib.suppress(CommandError):  # a final state has ears for few
-            self.session.tell(stray(fact, lifecycle.connection))
+        event = stray(fact, self.session.lifecycle)
+        if event is not None:
+            with contextlib.suppress(CommandError):  # a final state has ears for few
+                self.session.tell(event)
 
     def _ended(self, where: str) -> None:
         error = self.session.failure

@@ -6,35 +6,34 @@ the same said again in a few words: links (`core_link`), the store (`core_store`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any, Final, Protocol, cast, assert_never
+from typing import Any, Final, Protocol, assert_never, cast
 
 from relive.core import effects as do, events as ev, wire
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
 from relive.errors import SessionClosed, SessionFailed
-from relive.ports import HandleStore, Notice, Said
+from relive.ports import HandleStore, Notice
 from relive.runtime.delivery import Delivery
 from relive.runtime.dialling import discreet
 from relive.runtime.stats import Stats
 from relive.testing.server_client import DEVELOPER_PATH, VERTEX_PATH
+from relive.testing.simulation.core_asking import Asking, Hook
 from relive.testing.simulation.core_dial import Dial, Limiter, setup_frame
 from relive.testing.simulation.core_ending import Ending
 from relive.testing.simulation.core_host import End, Host
 from relive.testing.simulation.core_link import Link
 from relive.testing.simulation.core_store import Keeper
-from relive.testing.simulation.core_time import Run, Timeline
+from relive.testing.simulation.core_time import Timeline
 from relive.testing.simulation.live import MODEL
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.recording import Recording, Scribe
 from relive.transports.memory import KNOWN_KEYS
 
 BACKEND: Final = "memory"
-
-Hook = Callable[[str, tuple[Said, ...]], Coroutine[Any, Any, tuple[str, ...] | None]]
 
 
 class Application(Protocol):
@@ -86,10 +85,10 @@ class Session:
         plan: Plan,
         policy: Policy,
         application: Application,
+        *,
         scribe: Scribe,
         time: Timeline,
         host: Host,
-        *,
         jitter: Callable[[], float],
         limiter: Limiter,
         store: HandleStore | None,
@@ -108,6 +107,8 @@ class Session:
         self.delivery = Delivery(
             self.lifecycle, policy, KNOWN_KEYS, tell=self.tell, notice=self.notice, remember=hook is not None
         )
+        self.remembers = hook is not None
+        "Whether a transcript is kept, for the hook."
         self.arrived = self.delivery.arrived
         self.link: Link | None = None
         self.failure: SessionClosed | SessionFailed | None = None
@@ -126,13 +127,12 @@ class Session:
         transparent = vertex if policy.transparent is None else policy.transparent
         self._setup = partial(setup_frame, compressed=compressed, transparent=transparent)
         self._jitter = jitter
-        self._hook = hook
-        self._asked: Run | None = None
+        self._asking = Asking(hook, time, tell=self.tell, notice=self.notice)
         self._dial: Dial | None = None
         self._leaving: Link | None = None
         self._keeper: Keeper | None = None
         if store is not None:
-            self._keeper = Keeper(store, key, policy, time, (MODEL, BACKEND), self.notice)
+            self._keeper = Keeper(store, key, policy, time=time, bound=(MODEL, BACKEND), trouble=self.notice)
         self._facts: list[ev.Event] = []
         self._telling = self._looking = self._up = self._dead = False
         self._awaited: tuple[float, str] | None = None
@@ -169,8 +169,7 @@ class Session:
                 link.release()
         if self._keeper is not None:
             self._keeper.stop()
-        if self._asked is not None:
-            self._asked.cancel()
+        self._asking.cancel()
         self.time.stale = True
 
     def stats(self) -> Stats:
@@ -202,17 +201,10 @@ class Session:
 
     def look(self) -> None:
         """The machine's earliest deadline has come: tell it, unless a sign of life has come meanwhile."""
-        now, policy = self.time.now, self.policy
+        now = self.time.now
         self._looking = True
         while self._shut_at is None and (due := self._awaited) is not None and due[0] <= now:
-            name = due[1]
-            link = self.link
-            if link is not None and name in ("probe", "silence"):
-                silent_for = 0.0 if link.stalled else now - link.sign
-                if silent_for < (policy.probe_after if name == "probe" else policy.probe_timeout):
-                    self.tell(ev.Heard(link.number, silent_for))
-                    continue
-            self.tell(ev.DeadlineReached(name))
+            self.tell(self._sign_instead(due[1]) or ev.DeadlineReached(due[1]))
         self._looking = False
         due = self._awaited
         self.life_at = due[0] if due is not None and not self._dead else inf
@@ -222,6 +214,27 @@ class Session:
     def written(self) -> None:
         """Less waits to be written than before."""
         self._application.written()
+
+    def _sign_instead(self, deadline: str) -> ev.Heard | ev.OutputHeard | None:
+        """What was heard meanwhile, so that it is too early for this deadline; None if it is not."""
+        policy = self.policy
+        match deadline:
+            case "probe":
+                limit = policy.probe_after
+            case "silence":
+                limit = policy.probe_timeout
+            case "answer":
+                limit = policy.answer_timeout
+            case _:
+                return None
+        if limit is None:
+            return None
+        link = self._link
+        sign, heard = link.sign, ev.Heard
+        if deadline == "answer":
+            sign, heard = self.delivery.output_at(sign), ev.OutputHeard
+        silent_for = link.silent_for(sign)
+        return heard(link.number, silent_for) if silent_for < limit else None
 
     def stall(self) -> None:
         """Too much waits to be received: the connection is not read for now."""
@@ -268,7 +281,10 @@ class Session:
                 self._report(transition)
             case do.Open():
                 self.delivery.counts.openings += 1
-                self._dial = Dial(order, self._setup(order), self._path, self, self._host, self._limiter, self._conns)
+                setup = self._setup(order)
+                self._dial = Dial(
+                    order, setup, self, path=self._path, host=self._host, limiter=self._limiter, conns=self._conns
+                )
             case do.Write():
                 self._link.start_writing()
             case do.HangUp(number):
@@ -278,6 +294,7 @@ class Session:
             case do.Abandon():
                 self._abandon()
             case do.Probe():
+                self.delivery.output_at(self._link.sign)  # before the pong is the newest
                 self._link.probe()
             case do.Prepare():
                 pass  # there is nothing to prepare
@@ -292,12 +309,9 @@ class Session:
                 if self._keeper is not None:
                     self._keeper.condemn(handle)
             case do.AskSeed(reason):
-                self._ask(reason)
+                self._asking.ask(reason, self.delivery.transcript)
             case do.CancelSeed():
-                if self._asked is not None:
-                    self._asked.cancel()
-                    self._asked = None
-                self.notice("seed_unused", "the hook's answer is no longer awaited; going on without it")
+                self._asking.stop()
             case do.CancelCalls(ids):
                 self.delivery.synthetic(wire.tool_call_cancellation(ids))
             case do.Interrupt():
@@ -340,20 +354,6 @@ class Session:
             self.link.release()
             self.link = None
 
-    def _ask(self, reason: str) -> None:
-        if self._hook is None:
-            self.tell(ev.SeedAnswered())
-            return
-        self._asked = Run(self.time, self._hook(reason, self.delivery.transcript), self._answered)
-        self.time.soon(self._asked.step)
-
-    def _answered(self, frames: tuple[str, ...] | None, error: Exception | None) -> None:
-        self._asked = None
-        if error is not None:
-            self.notice("seed_error", type(error).__name__)
-            frames = ()
-        self.tell(ev.SeedRefused() if frames is None else ev.SeedAnswered(frames))
-
     def _end(self, *, flush: bool) -> None:
         """Let go of everything: write what waits if asked to, take leave, and let what happened last be saved."""
         self.failure = self.failure or SessionClosed()
@@ -367,8 +367,7 @@ class Session:
         self.time.soon(lambda: None if self._dead else ending.begin(flush=flush))
 
     def _over(self) -> None:
-        if self._asked is not None:
-            self._asked.cancel()
+        self._asking.cancel()
         self._shut_at = self.time.now
         for then in self._shut:
             then()

@@ -30,6 +30,7 @@ class Keeper:
         store: HandleStore,
         key: str,
         policy: Policy,
+        *,
         time: Timeline,
         bound: tuple[str, str],
         trouble: Callable[[str, str], None],

@@ -18,7 +18,14 @@ import attrs
 from relive.testing.server_script import CLOSES
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.plan import (
-    AudioSchedule, Client, Conversation, Plan, PlanError, Service, Step, Turn,
+    AudioSchedule,
+    Client,
+    Conversation,
+    Plan,
+    PlanError,
+    Service,
+    Step,
+    Turn,
 )  # fmt: skip
 from relive.testing.simulation.scenes import DECK, SCENES, Deal
 

@@ -1,7 +1,7 @@
 """What can go wrong, as values: on the link, on the server, in the process. A plan is made of these.
 
-Link faults have Toxiproxy's names where it has them. Durations are simulated seconds. A fault with `seconds` lasts that
-long and is then taken back; all of them are taken back when the chaos of a plan is over.
+Link faults have Toxiproxy's names where it has them. Durations are simulated seconds. A fault with `seconds` is taken
+back after these; all are taken back when the chaos of a plan is over.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ Way: TypeAlias = Literal["up", "down", "both"]
 WAYS: Final = ("up", "down", "both")
 ANOMALIES: Final = ("none", "missing", "repeated", "backwards", "too_high")
 UNSOLICITED: Final = (
-    "output", "interrupted", "turn_complete", "tool_call", "tool_call_cancellation", "handle", "empty_update", "go_away",
-    "dead_handle",
+    "output", "generation_complete", "interrupted", "turn_complete", "tool_call", "tool_call_cancellation", "handle",
+    "empty_update", "go_away", "dead_handle",
 )  # fmt: skip
 "What a server may say although nothing called for it; a dead handle is the last one that it refused."
 GARBAGE: Final = ("not_json", "not_an_object", "unknown_key", "error", "null_go_away", "empty", "not_utf8")
-"Frames that make no sense; all but the socket survives them in the bare SDK."
+"Frames that make no sense. In the bare SDK the socket survives them, and nothing else does."
 FACTS: Final = (
-    "CheckpointLoaded", "CheckpointNotLoaded", "SeedAnswered", "SeedRefused", "JournalFlushed", "Heard", "InputAccepted",
-    "CloseRequested",
+    "CheckpointLoaded", "CheckpointNotLoaded", "SeedAnswered", "SeedRefused", "JournalFlushed", "Heard", "OutputHeard",
+    "OldConnectionDropped", "OldConnectionClosed", "InputAccepted", "CloseRequested",
 )  # fmt: skip
 "Facts that come too late, or once more: what a slow store, hook, link or application would tell."
+
 
 def _seconds(default: float | None = None) -> Any:
     """A duration, not negative."""
@@ -63,7 +64,7 @@ class Latency:
     "Seconds each way."
     jitter: float = _seconds(0.0)
     "Up to so many seconds more; never out of order."
-    way: Way = _way()
+    way: Way = _way()  # noqa: RUF009
     seconds: float = _lasts()
 
 
@@ -73,7 +74,7 @@ class Bandwidth:
 
     rate: float = attrs.field(default=2000.0, validator=gt(0.0))
     "Bytes a second."
-    way: Way = _way()
+    way: Way = _way()  # noqa: RUF009
     seconds: float = _lasts()
 
 
@@ -85,7 +86,7 @@ class Slicer:
     "Bytes in a piece."
     delay: float = _seconds(0.01)
     "Seconds between two pieces."
-    way: Way = _way()
+    way: Way = _way()  # noqa: RUF009
     seconds: float = _lasts()
 
 
@@ -93,7 +94,7 @@ class Slicer:
 class Hold:
     """Nothing passes for a while, and nothing is lost: it comes afterwards, all at once."""
 
-    way: Way = _way()
+    way: Way = _way()  # noqa: RUF009
     seconds: float = _lasts(3.0)
 
 
@@ -132,7 +133,7 @@ class LimitData:
 class Truncate:
     """The next frame is cut in the middle, and the connection reset."""
 
-    way: Way = _way("down")
+    way: Way = _way("down")  # noqa: RUF009
 
 
 @attrs.frozen
@@ -389,12 +390,11 @@ class Stray:
 
 
 Fault: TypeAlias = (
-    Latency | Bandwidth | Slicer | Hold | Timeout | HalfOpen | ResetPeer | LimitData | Truncate | SlowClose | RefuseDial
-    | Clog | HangDial | Flap | Swizzle
-    | GoAway | Close | Silence | HangSetup | SlowSetup | CloseInSetup | CloseAfterSetup | MuteAfterSetup | ExpireHandles
-    | RejectHandles | PoisonHandles | WithholdHandles | LateHandles | WrongIndices | Duplicate | Unsolicited | Garbage | RestartServer
-    | Crash | SlowStore | FailingStore | StepWall | StopReading | Burst | SlowHook | Hangup | Stray
+    Latency | Bandwidth | Slicer | Hold | Timeout | HalfOpen | ResetPeer | LimitData | Truncate | SlowClose
+    | RefuseDial | Clog | HangDial | Flap | Swizzle | GoAway | Close | Silence | HangSetup | SlowSetup | CloseInSetup
+    | CloseAfterSetup | MuteAfterSetup | ExpireHandles | RejectHandles | PoisonHandles | WithholdHandles | LateHandles
+    | WrongIndices | Duplicate | Unsolicited | Garbage | RestartServer | Crash | SlowStore | FailingStore | StepWall
+    | StopReading | Burst | SlowHook | Hangup | Stray
 )  # fmt: skip
-
 FAULTS: Final[dict[str, type[Fault]]] = {kind.__name__: kind for kind in Fault.__args__}
 "Every fault by its name."

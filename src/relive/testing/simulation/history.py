@@ -1,7 +1,8 @@
 """What happened in a simulation, in order: decisions and not bytes.
 
 A record is a line of the trace: when, to which client, on which connection, what kind of thing, which, and details.
-Frames are not recorded one by one: a record of kind ``flow`` counts those of a second. Handles appear by fingerprint.
+Frames are not recorded one by one: a record of kind ``flow`` counts those of some seconds, and signs of life are kept
+with the `Life` that heard them. Handles appear by fingerprint.
 What was sent is kept apart, item by item, for the checkers; what the server consumed is the server's own ground truth.
 """
 
@@ -36,29 +37,42 @@ class Record(NamedTuple):
     conn: int
     "Number of the connection within its session; 0 if it is about none."
     kind: str
-    """``step`` (of the machine), ``transition``, ``notice``, ``open``, ``up``, ``refused``, ``read``, ``gone``, ``left``,
-    ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``."""
+    """``step`` (of the machine), ``transition``, ``notice``, ``open``, ``up``, ``refused``, ``read``, ``gone``,
+    ``left``, ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``."""
     what: str
     data: Any = None
     "Details, plain JSON."
 
     def line(self) -> str:
-        """As a line of the trace. The most frequent kinds are put together by hand: their details need no quoting."""
+        """As a line of the trace. The most frequent kind is put together by hand: its details need no quoting."""
         at, client, conn, kind, what, data = self
-        match kind:
-            case "step":
-                source, dest, waiting, written, index = data
-                said = f'["{source}","{dest}",{waiting},{written},{"null" if index is None else index}]'
-            case "flow":
-                said = "[%d,%d,%d,%d,%d,%d]" % data
-            case _:
-                said = "null" if data is None else _DUMP(data)
+        if kind == "step":
+            source, dest, waiting, written, index = data
+            said = f'["{source}","{dest}",{waiting},{written},{"null" if index is None else index}]'
+        else:
+            said = _said(data)
         place = f'{{"t":{round(at, 6)!r},"client":{client},"conn":{conn}'
         return f'{place},"kind":"{kind}","what":{_QUOTE(what)},"data":{said}}}'
 
 
 _DUMP: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=False, default=str).encode
 _QUOTE: Final = json.encoder.encode_basestring_ascii
+
+
+def _said(data: Any) -> str:
+    """Details as JSON. Most are a few plain values, and `json` takes longer to begin than these take to be written."""
+    kind = data.__class__
+    if data is None:
+        return "null"
+    if kind is str:
+        return _QUOTE(data)
+    if kind is int:
+        return str(data)
+    if kind is bool:
+        return "true" if data else "false"
+    if kind is list or kind is tuple:
+        return f"[{','.join([_said(value) for value in data])}]"
+    return _DUMP(data)
 
 
 class Sent(NamedTuple):
@@ -115,6 +129,8 @@ class Life:
     "other frames."
     made: int = 0
     "Frames that were delivered and never read, of the kinds that relive makes."
+    signs: list[float] = attrs.Factory(list[float])
+    "When it heard a sign of life: the steps for that say nothing else, and are not in the trace."
     read_late: int = 0
     "Frames that were read after its session had ended: nobody receives them."
 
@@ -154,8 +170,8 @@ class History:
         self.faults: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         "What happened at least sometimes: see `sometimes`."
-        self.exact = True
-        "Whether its times are those of a simulation; else a machine made them, and they prove nothing."
+        self.scale: float | None = None
+        "None: its times are those of a simulation. Else a machine made them, so many times faster: they prove nothing."
         self.began = 0.0
         "The clock at the beginning."
         self.ended = 0.0
@@ -169,7 +185,7 @@ class History:
         self._fingerprint = Fingerprint(hashlib.sha256(b"relive simulation").digest())
         self._names: dict[str, str] = {}
 
-    def add(self, at: float, client: int, conn: int, kind: str, what: str, data: Any = None) -> None:
+    def add(self, at: float, client: int, conn: int, kind: str, what: str, data: Any = None) -> None:  # noqa: PLR0917
         """Note something."""
         self.records.append(Record(at, client, conn, kind, what, data))
 

@@ -58,7 +58,7 @@ class Turn:
     """What the user does in one turn, and how the model takes it."""
 
     kind: TurnKind = attrs.field(default="typed", validator=in_(("typed", "spoken", "marked", "text")))
-    """Typed content; speech that ends with the end of the audio stream; speech between activity marks; realtime text."""
+    "Typed content; speech ended by the end of the audio stream; speech between activity marks; realtime text."
     answer: float = attrs.field(default=16.0, validator=ge(0.0))
     "Seconds that the model's answer takes."
     tools: int = attrs.field(default=0, validator=ge(0))

@@ -41,12 +41,13 @@ def loads(text: str | bytes) -> Plan:
 
 
 def _plain(value: Any, *, terse: bool) -> Any:
-    if attrs.has(type(value)):
+    kind: Any = cast("Any", type(value))
+    if attrs.has(kind):
         found: dict[str, Any] = {}
         if isinstance(value, cast("tuple[type, ...]", get_args(Fault))):
-            found[_FAULT] = type(value).__name__
-        for field in attrs.fields(type(value)):
-            said = getattr(value, field.name)
+            found[_FAULT] = kind.__name__
+        for field in attrs.fields(kind):
+            said: Any = getattr(value, field.name)
             if not terse or field.default is attrs.NOTHING or said != _default(field):
                 found[field.name] = _plain(said, terse=terse)
         return found
@@ -58,8 +59,9 @@ def _plain(value: Any, *, terse: bool) -> Any:
 
 
 def _default(field: Any) -> object:
-    default = field.default
-    return default.factory() if isinstance(default, cast("type", attrs.Factory)) else default  # pyright: ignore[reportUnnecessaryCast]
+    default: Any = field.default
+    factory = getattr(default, "factory", None)
+    return default if factory is None else factory()
 
 
 def _read(kind: Any, data: object, where: str) -> Any:

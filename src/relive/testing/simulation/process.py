@@ -12,7 +12,8 @@ from relive.core.journal import Journal
 from relive.errors import CommandError, ReliveError, SessionClosed, SessionFailed
 from relive.runtime.runtime import Runtime
 from relive.testing.simulation.history import Ledger, Sent
-from relive.testing.simulation.recording import Scribe, stray
+from relive.testing.simulation.recording import Scribe
+from relive.testing.simulation.stray import stray
 from relive.testing.simulation.user import Heard, Item
 from relive.testing.simulation.voices import Voice
 
@@ -97,8 +98,9 @@ class Process:
         """Stop as a killed process does: nothing it still does is seen."""
         life, journal = self.scribe.life, self.runtime.lifecycle.journal
         life.stats, life.crashed, life.ended = self.runtime.stats(), True, self.now
-        uncertain = len(journal.waiting) + len(journal.written)
-        self.scribe.note("crash", life.state, uncertain)
+        waiting, written = _sizes(journal)
+        self.scribe.cut(self.now, waiting, written)
+        self.scribe.note("crash", life.state, waiting + written)
         self.scribe.mute = self.over = True
         link = self.runtime.link
         if link is not None:
@@ -138,21 +140,16 @@ class Process:
 
     def stray(self, fact: str) -> None:
         """Tell the machine what comes too late, or again: not what it waits for, and no command it could obey."""
-        lifecycle = self.runtime.lifecycle
-        awaited = {
-            "HANDLE_EXPIRED": ("SeedAnswered", "SeedRefused"),
-            "IDLE": ("CheckpointLoaded", "CheckpointNotLoaded"),
-        }
-        if fact in awaited.get(lifecycle.state, ()) or (fact == "CloseRequested" and not lifecycle.final):
-            return
-        with contextlib.suppress(CommandError):  # a final state has ears for few
-            self.runtime.tell(stray(fact, lifecycle.connection))
+        event = stray(fact, self.runtime.lifecycle)
+        if event is not None:
+            with contextlib.suppress(CommandError):  # a final state has ears for few
+                self.runtime.tell(event)
 
     async def _talk(self) -> None:
         user, scribe = self.user, self.scribe
         while not self.over:
             now = self.now
-            if now >= scribe.second + 1.0:
+            if now >= scribe.until:
                 scribe.cut(now, *_sizes(self.runtime.lifecycle.journal))
             if self._bursts:
                 items, self._bursts = self._bursts, []
@@ -160,7 +157,9 @@ class Process:
                     return
             if user.deadline > now:
                 await self._sleep(user.deadline)
-            elif not await self._send(user.due(now)):
+                continue
+            number = user.audio_due(now)  # nearly all that is said
+            if not await self._send((Item("audio", number),) if number else user.due(now)):
                 return
 
     async def _sleep(self, until: float) -> None:
@@ -168,7 +167,7 @@ class Process:
         self._until = until
         timer = self._loop.call_at(self._began + until, _wake, nap) if until < inf else None
         await nap
-        if timer is not None:
+        if timer is not None and self.now < until:
             timer.cancel()
 
     async def _send(self, items: Iterable[Item]) -> bool:
@@ -215,7 +214,7 @@ class Process:
     def _heard(self, what: Heard) -> None:
         for name, said in what._asdict().items():
             if said:
-                self.scribe.note("heard", name, list(said) if isinstance(said, tuple) else None)
+                self.scribe.note("heard", name, None if said is True else list(said))
 
     def _ended(self, where: str, error: ReliveError) -> None:
         self.scribe.life.errors[where] = type(error).__name__

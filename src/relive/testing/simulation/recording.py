@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.compiled import Compiled
 from relive.core.effects import Transition
@@ -21,12 +20,14 @@ from relive.stores.memory import MemoryStore
 from relive.testing.host_memory import MemoryLink
 from relive.testing.simulation.chaos import Store
 from relive.testing.simulation.history import Dialled, History, Life
-from relive.testing.simulation.user import hear
+from relive.testing.simulation.user import hear, message_of
 from relive.transports.memory import MemoryTransport
 
 CHUNK: Final = b'{"serverContent": {"modelTurn"'
-_FINAL: Final = ("CLOSED", "FAILED")
+FINAL: Final = ("CLOSED", "FAILED")
 _COMPILED: Final = Compiled(TABLE)
+_STRETCH: Final = 10.0
+"Seconds whose frames are counted together, at most as long as somebody talks."
 
 
 class Scribe:
@@ -58,8 +59,11 @@ class Scribe:
         self.made = 0
         "Frames delivered that were never read, of the kinds that relive makes."
         self.flow = [0, 0, 0, 0]
-        "In this second: frames sent, written, read, delivered."
-        self.second = 0.0
+        "In this stretch: frames sent, written, read, delivered."
+        self.since = now()
+        "When it began, and"
+        self.until = self.since + _STRETCH
+        "when it is to be cut."
         self.clog: asyncio.Future[None] | None = None
         "While it is there, the socket takes nothing."
         self._entered = entered
@@ -70,11 +74,12 @@ class Scribe:
             self.history.add(self.now(), self.client, self.conn, kind, what, data)
 
     def cut(self, now: float, waiting: int, written: int) -> None:
-        """Write down the frames of the seconds that have passed, and how much is in the journal."""
+        """Write down the frames of the stretch that ends now, and how much is in the journal. Another one begins."""
         if not self.mute and any(self.flow):
-            self.history.add(self.second, self.client, self.conn, "flow", "", (*self.flow, waiting, written))
+            self.history.add(self.since, self.client, self.conn, "flow", "", (*self.flow, waiting, written))
         self.flow = [0, 0, 0, 0]
-        self.second = float(int(now))
+        self.since = now
+        self.until = now + _STRETCH
 
     def delivered(self, frame: bytes) -> str:
         """Compare a frame with what was read. Returns what is wrong with it, nothing if it is right."""
@@ -119,8 +124,9 @@ class Scribe:
         while self.read:
             self._passed(self.read.popleft())
 
-    def transition(self, step: Transition) -> None:
+    def transition(self, transition: Transition) -> None:
         """A transition was reported."""
+        step = transition
         if self.mute:
             return
         verdict = None
@@ -128,7 +134,11 @@ class Scribe:
             v = step.verdict
             self.life.verdicts.append(v)
             verdict = [v.kind, v.reason, v.replayed, v.dropped, v.uncertain]
-        self.note("transition", f"{step.source} → {step.dest}", [step.event, step.connection, step.at, verdict])
+        self.note(
+            "transition",
+            f"{step.source} → {step.dest}",
+            [step.event, step.connection, step.at - self.history.began, verdict],
+        )
 
     def notice(self, notice: Notice) -> None:
         """A notice was given."""
@@ -138,14 +148,17 @@ class Scribe:
         """The machine made a step."""
         if self.mute:
             return
-        history = self.history
+        history, now = self.history, self.now()
         history.steps[source, trigger, dest] += 1
+        if trigger == "Heard":
+            self.life.signs.append(now)
+            return
+        waiting, written = len(scene.journal.waiting), len(scene.journal.written)
+        if source != dest:
+            self.cut(now, waiting, written)
         self.conn = scene.situation.number
-        journal = scene.journal
-        history.add(
-            self.now(), self.client, self.conn, "step", trigger,
-            [source, dest, len(journal.waiting), len(journal.written), getattr(event, "index", None)],
-        )  # fmt: skip
+        data = [source, dest, waiting, written, getattr(event, "index", None)]
+        history.add(now, self.client, self.conn, "step", trigger, data)
         if source != dest:
             self.life.state = dest
             self._entered(self.client, dest)
@@ -205,14 +218,11 @@ class RecordingTransport(MemoryTransport):
 
 def note_read(scribe: Scribe, frame: bytes) -> None:
     """Write down what a frame of the server says, in short."""
-    try:
-        message = json.loads(frame)
-    except ValueError:
-        message = None
-    if not isinstance(message, dict):
+    message = message_of(frame)
+    if message is None:
         scribe.note("read", "garbage")
         return
-    for key, value in cast("dict[str, Any]", message).items():
+    for key, value in message.items():
         detail: Any = None
         if value is None:
             scribe.note("read", "garbage")
@@ -254,15 +264,17 @@ class _Tap:
             await asyncio.shield(scribe.clog)
         if not scribe.mute:
             scribe.flow[1] += 1
-            await self._link.send(frame)
+            try:
+                await self._link.send(frame)
+            except Exception as exc:
+                self._note_end(exc)
+                raise
 
     async def recv(self) -> bytes:
         try:
             frame = await self._link.recv()
         except Exception as exc:
-            if not self._end:
-                self._end = True
-                self._scribe.note("gone", "", [getattr(exc, "code", None), getattr(exc, "reason", "")])
+            self._note_end(exc)
             raise
         if self._setup:
             self._setup = False
@@ -270,11 +282,16 @@ class _Tap:
         scribe = self._scribe
         scribe.flow[2] += 1
         scribe.read.append(frame)
-        if scribe.life.state in _FINAL:
+        if scribe.life.state in FINAL:
             scribe.life.read_late += 1
         if not frame.startswith(CHUNK):
             note_read(scribe, frame)
         return frame
+
+    def _note_end(self, exc: Exception) -> None:
+        if not self._end:
+            self._end = True
+            self._scribe.note("gone", "", [getattr(exc, "code", None), getattr(exc, "reason", "")])
 
     async def ping(self) -> object:
         return await self._link.ping()
@@ -368,18 +385,3 @@ class _StoreOf:
 
     async def aclose(self) -> None:
         return None
-
-
-def stray(fact: str, number: int) -> ev.Event:
-    """A fact that comes too late."""
-    facts: dict[str, ev.Event] = {
-        "CheckpointLoaded": ev.CheckpointLoaded(),
-        "CheckpointNotLoaded": ev.CheckpointNotLoaded(),
-        "SeedAnswered": ev.SeedAnswered(),
-        "SeedRefused": ev.SeedRefused(),
-        "JournalFlushed": ev.JournalFlushed(number),
-        "Heard": ev.Heard(number, 0.0),
-        "InputAccepted": ev.InputAccepted(1, demands_answer=True),
-        "CloseRequested": ev.CloseRequested(),
-    }
-    return facts[fact]

@@ -26,7 +26,7 @@ from relive.transports.memory import MemoryTransport
 if TYPE_CHECKING:
     from google.genai import Client
 
-_COMPRESSED = {"contextWindowCompression": {"slidingWindow": {}}}
+_COMPRESSED: dict[str, Any] = {"contextWindowCompression": {"slidingWindow": {}}}
 
 
 def play(plan: Plan, *, sdk: bool = False) -> History:
@@ -59,6 +59,7 @@ class InMemory(Live):
         self.host: MemoryHost
 
     async def run(self) -> History:
+        """Play the plan on the running loop."""
         self.loop = asyncio.get_running_loop()
         self.host = MemoryHost(self.server, self.network)
         try:
@@ -67,12 +68,15 @@ class InMemory(Live):
             self.host.close()
 
     def wall(self) -> float:
+        """The wall clock."""
         return self.loop.wall() if isinstance(self.loop, SimLoop) else time.time()
 
     def clock(self, seed: int) -> LoopClock:
+        """The loop's clock, and chance of its own."""
         return LoopClock(seed=seed)
 
     def transport(self, client: int, scribe: Scribe) -> MemoryTransport:
+        """Dials the host in memory."""
         vertex = self.plan.service.backend == "vertex"
 
         async def dial() -> MemoryLink:
@@ -89,14 +93,18 @@ class InMemory(Live):
         )
 
     def voice(self, runtime: Runtime, scribe: Scribe) -> Voice:
+        """Frames, or the SDK."""
         return SdkVoice(runtime, runtime.transport, _client(), scribe) if self._sdk else FrameVoice(runtime, scribe)
 
     def lines(self, client: int) -> list[Line[Any]]:
+        """The links of a client that are open; -1 for all."""
         return [self.host.link(conn).line for conn in self.conns(client)]
 
     def flush(self) -> None:
+        """Perform what the server wants done."""
         self.host.flush()
 
     def step_wall(self, seconds: float) -> None:
+        """Set the wall clock, if it is a simulated one."""
         if isinstance(self.loop, SimLoop):
             self.loop.step_wall(seconds)

@@ -42,7 +42,7 @@ def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Ou
     return Outcome(
         plan,
         level,
-        history.ended,
+        history.ended * (history.scale or 1.0),
         violations,
         history.steps,
         history.faults,

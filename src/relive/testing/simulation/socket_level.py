@@ -23,10 +23,10 @@ from relive.testing.host_tls import TlsHost
 from relive.testing.links import Line
 from relive.testing.proxy import Proxy
 from relive.testing.simulation import faults as f
-from relive.testing.simulation.history import History
+from relive.testing.simulation.history import Dialled, History
 from relive.testing.simulation.live import MODEL, Live
 from relive.testing.simulation.plan import AudioSchedule, Client, Plan
-from relive.testing.simulation.recording import CHUNK, Scribe, note_read
+from relive.testing.simulation.recording import CHUNK, FINAL, Scribe, note_read
 from relive.testing.simulation.voices import SdkVoice, Voice
 from relive.transports.genai import GenaiTransport
 
@@ -36,11 +36,14 @@ SCALE: Final = 200.0
 "Seconds of a plan that pass in a second."
 LEAST: Final = 2.0
 "Real seconds."
-BOUNDS: Final = (
-    "open_timeout", "setup_timeout", "close_grace", "probe_timeout", "answer_timeout", "retry_time", "load_timeout",
-    "save_timeout", "seed_timeout", "send_timeout", "audio_age",
-)  # fmt: skip
-"Bounds of the policy that a slow machine could reach although the plan does not."
+BOUNDS: Final = {
+    **dict.fromkeys((
+        "open_timeout", "setup_timeout", "close_grace", "probe_timeout", "answer_timeout", "retry_time", "load_timeout",
+        "save_timeout", "seed_timeout", "send_timeout", "audio_age",
+    ), LEAST),
+    "coverage_margin": 0.1,
+}  # fmt: skip
+"The least, in real seconds, for bounds of the policy that a slow machine could reach although the plan does not."
 _RECOVERY: Final = 30.0
 _PATIENCE: Final = 5.0
 _LOOK: Final = 0.02
@@ -77,7 +80,7 @@ def _policy(client: Client) -> dict[str, Any]:
     for field in attrs.fields(Policy):
         was = getattr(policy, field.name)
         if isinstance(was, float):
-            settings[field.name] = max(LEAST, was / SCALE) if field.name in BOUNDS else was / SCALE
+            settings[field.name] = max(BOUNDS.get(field.name, 0.0), was / SCALE)
         elif field.name != "classify":
             settings[field.name] = was
     settings["compress"] = client.compressed
@@ -91,6 +94,12 @@ class _Clock(LoopClock):
         super().__init__(seed)
         self._live = live
 
+    async def settle(self, others: set[asyncio.Task[Any]]) -> None:
+        """Give the websocket library time to let go of connections that were aborted."""
+        tasks = asyncio.all_tasks() - others
+        if tasks:
+            await asyncio.wait(tasks, timeout=LEAST)
+
     def wall(self) -> float:
         """Wall-clock seconds."""
         return self._live.wall()
@@ -102,7 +111,7 @@ class _OverSockets(Live):
     def __init__(self, plan: Plan) -> None:
         self._step = 0.0
         super().__init__(plan, recovery=_RECOVERY, patience=_PATIENCE, look=_LOOK)
-        self.history.exact = False
+        self.history.scale = SCALE
         self._host: TlsHost
         self._proxies: list[Proxy] = []
         self._clients: list[Any] = []
@@ -131,17 +140,18 @@ class _OverSockets(Live):
 
     def transport(self, client: int, scribe: Scribe) -> Transport:
         sdk = GenaiTransport(self._clients[client], model=MODEL, config=None, policy=self.policy)
-        return _TappedTransport(sdk, scribe, self, client)
+        return _TappedTransport(sdk, scribe, self)
 
     def voice(self, runtime: Runtime, scribe: Scribe) -> Voice:
         return SdkVoice(runtime, runtime.transport, self._clients[scribe.client], scribe)
 
-    def came_up(self, client: int, session_id: str | None) -> None:
+    def came_up(self, scribe: Scribe, number: int, session_id: str | None) -> None:
         """A client's connection belongs to this session of the server's."""
         for conn in self.server.live:
             session = self.server.session_of(conn)
             if session is not None and session.id == session_id:
-                self.dialled(client, conn)
+                self.dialled(scribe.client, conn)
+                self.history.dialled.setdefault(conn, Dialled(scribe.client, scribe.life.number, number))
 
     def lines(self, client: int) -> Iterable[Line[Any]]:
         proxies = self._proxies if client < 0 else self._proxies[client : client + 1]
@@ -160,11 +170,10 @@ class _OverSockets(Live):
 class _TappedTransport:
     """A transport, and a scribe who reads along."""
 
-    def __init__(self, inner: Transport, scribe: Scribe, live: _OverSockets, client: int) -> None:
+    def __init__(self, inner: Transport, scribe: Scribe, live: _OverSockets) -> None:
         self._inner = inner
         self._scribe = scribe
         self._live = live
-        self._client = client
         self.model, self.backend = inner.model, inner.backend
         self.compressed, self.known_keys = inner.compressed, inner.known_keys
 
@@ -183,7 +192,7 @@ class _TappedTransport:
             scribe.note("refused", "given up", [opening.number, None, None, ""])
             raise
         scribe.note("up", "", [opening.number])
-        self._live.came_up(self._client, connection.session_id)
+        self._live.came_up(scribe, opening.number, connection.session_id)
         return _TappedConnection(connection, scribe)
 
     async def prepare(self) -> None:
@@ -231,6 +240,8 @@ class _TappedConnection:
             raise
         scribe.flow[2] += 1
         scribe.read.append(frame)
+        if scribe.life.state in FINAL:
+            scribe.life.read_late += 1
         if not frame.startswith(CHUNK):
             note_read(scribe, frame)
         return frame

@@ -103,13 +103,18 @@ def hear(frame: bytes) -> Heard:
     """Read a frame as an application without the SDK would: of its own, so that it can disagree with ours."""
     if frame.startswith(_CHUNK):
         return OUTPUT
+    message = message_of(frame)
+    return Heard(garbage=True) if message is None else heard(message)
+
+
+@lru_cache(8)
+def message_of(frame: bytes) -> dict[str, Any] | None:
+    """Parse a frame; None if it is no message. Who reads along needs it right before who listens: nobody changes it."""
     try:
-        message = json.loads(frame)
+        message = json.loads(frame.decode())  # of bytes `json` would find out the encoding first
     except ValueError:
-        return Heard(garbage=True)
-    if not isinstance(message, dict):
-        return Heard(garbage=True)
-    return heard(cast("dict[str, Any]", message))
+        return None
+    return cast("dict[str, Any]", message) if isinstance(message, dict) else None
 
 
 def heard(message: dict[str, Any]) -> Heard:
@@ -170,6 +175,7 @@ class User:
         self._frames = 0
         audio = talk.audio
         self._period = 1.0 / audio.rate if audio.rate else inf
+        self._pausing = audio.shut > 0.0
         self._audio_at = talk.begin if audio.rate else inf
         self._tools_at = inf
         self._retired = False
@@ -217,14 +223,17 @@ class User:
             return 0
         self._frames += 1
         self._number = number = self._number + 1
-        self._next_audio()
+        if self._pausing:
+            self._next_audio()
+        else:
+            self._audio_at += self._period
         self.deadline = min(self._audio_at, self._phase_at, self._tools_at)
         return number
 
     def _next_audio(self) -> None:
         audio = self._talk.audio
         self._audio_at += self._period
-        if audio.shut and self._audio_at % (audio.open + audio.shut) >= audio.open:
+        if self._pausing and self._audio_at % (audio.open + audio.shut) >= audio.open:
             self._audio_at += audio.open + audio.shut - self._audio_at % (audio.open + audio.shut)
 
     def due(self, now: float) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -31,7 +32,7 @@ class Here(Executor):
 def processes(jobs: int) -> Generator[Executor]:
     """So many processes, which leave interrupts to the one that waits for them."""
     # Not forked: a progress display has a thread, and what a fork copies of it may be in any state.
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_no_interrupts)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_settle_in)
     try:
         yield pool
     finally:
@@ -50,11 +51,11 @@ def strangers(jobs: int, initializer: Callable[[], object] | None = None) -> Gen
     os.environ[_SEED] = "2" if mine == "1" else "1"
     try:
         pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("spawn"), initializer=initializer or _no_interrupts
+            jobs, multiprocessing.get_context("spawn"), initializer=initializer or _settle_in
         )
         # A process takes the environment that there is when it is started: so they are started now.
         for _ in range(jobs):
-            pool.submit(_no_interrupts)
+            pool.submit(_settle_in)
     finally:
         os.environ.pop(_SEED) if mine is None else os.environ.__setitem__(_SEED, mine)
     try:
@@ -87,5 +88,12 @@ def patiently() -> Generator[None]:
         raise KeyboardInterrupt
 
 
-def _no_interrupts() -> None:
+def collect_seldom() -> None:
+    """Have the garbage collector of this process look seldom: what a session makes is in use until it is over."""
+    gc.set_threshold(50_000, 20, 20)
+
+
+def _settle_in() -> None:
+    """Make a process one that plays sessions, and nothing else."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()

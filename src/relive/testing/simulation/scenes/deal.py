@@ -57,15 +57,18 @@ DECK: Final[list[str]] = []
 EVER: Final = 1e6
 FATAL: Final = "bad_key"
 STRAYS: Final = ("CheckpointLoaded", "CheckpointNotLoaded", "SeedAnswered", "SeedRefused")
+OLD: Final = ("OldConnectionDropped", "OldConnectionClosed")
 TYPED: Final = (Turn(answer=6.0, pause=1.0),)
 PLAIN: Final[dict[str, Any]] = {
     "talk__turns": TYPED, "talk__begin": 0.5, "service__latency": 0.0, "service__setup": 0.05, "service__lead": None,
 }  # fmt: skip
+LENGTHY: Final[dict[str, Any]] = {**PLAIN, "talk__turns": (Turn(answer=20.0, pause=0.5),)}
 SILENT: Final[dict[str, Any]] = {
     "talk__begin": 100.0, "service__latency": 0.0, "service__lead": None, "service__every": None,
 }  # fmt: skip
 _LATE_WORDS: Final = (
-    "output", "interrupted", "turn_complete", "tool_call", "tool_call_cancellation", "empty_update", "go_away",
+    "output", "generation_complete", "interrupted", "turn_complete", "tool_call", "tool_call_cancellation",
+    "empty_update", "go_away",
 )  # fmt: skip
 
 
@@ -113,4 +116,5 @@ def late_words(state: str, deal: Deal, when: float) -> tuple[Step, ...]:
         *(in_(state, f.Unsolicited(word), when, delay=0.02 * n) for n, word in enumerate(deal.some(_LATE_WORDS, 4), 1)),
         in_(state, f.Stray("Heard"), when, delay=0.01),
         in_(state, f.Stray("JournalFlushed"), when, delay=0.01),
+        in_(state, f.Stray("OutputHeard"), when, delay=0.01),
     )

@@ -5,11 +5,21 @@ from __future__ import annotations
 import attrs
 
 from relive.testing.simulation import faults as f
-from relive.testing.simulation.plan import Plan, Step, Turn
+from relive.testing.simulation.plan import Plan, Turn
 from relive.testing.simulation.scenes.deal import (
-    EVER, FATAL, PLAIN, SILENT, STRAYS, TYPED, Deal, at, in_, late_words, only, scene, with_,
+    EVER,
+    FATAL,
+    LENGTHY,
+    PLAIN,
+    SILENT,
+    STRAYS,
+    Deal,
+    at,
+    in_,
+    only,
+    scene,
+    with_,
 )  # fmt: skip
-
 
 # A connection is lost.
 
@@ -44,7 +54,8 @@ def lost_and_unstable(plan: Plan, deal: Deal) -> Plan:
     return only(
         plan, at(when, f.ResetPeer()), *drain, in_(state, end, when + 0.1, delay=0.3, times=2, every=1.0),
         policy={"retry_attempts": attempts, "probe_after": 1.0, "probe_timeout": 1.0}, **PLAIN,
-        talk__audio=attrs.evolve(plan.talk.audio, open=EVER, shut=0.0), service__every=None, service__while_busy="silent",
+        talk__audio=attrs.evolve(plan.talk.audio, open=EVER, shut=0.0),
+        service__every=None, service__while_busy="silent",
     )  # fmt: skip
 
 
@@ -81,7 +92,7 @@ def black_hole(plan: Plan, deal: Deal) -> Plan:
     when = deal.at(30.0, 300.0)
     drain = (at(when, f.GoAway(300.0, "never")),) if deal.maybe() else ()
     return only(plan, *drain, at(when + 0.1, deal.of(f.Timeout(None), f.HalfOpen(0.0), f.HalfOpen(None))),
-                **{**PLAIN, "talk__turns": (Turn(answer=20.0, pause=0.5),)})  # fmt: skip
+                **LENGTHY)  # fmt: skip
 
 
 @scene(5)
@@ -93,7 +104,7 @@ def no_answer_and_unstable(plan: Plan, deal: Deal) -> Plan:
     return only(
         plan, at(when, f.ResetPeer()), *drain, in_(state, f.Silence(), when + 0.1, delay=0.05, times=2, every=1.0),
         policy={"answer_timeout": 6.0, "retry_attempts": attempts, "handle_strikes": strikes},
-        **{**PLAIN, "talk__turns": (Turn(answer=20.0, pause=0.5),)}, service__thinking=1.0,
+        **LENGTHY, service__thinking=1.0,
     )  # fmt: skip
 
 
@@ -222,6 +233,14 @@ def slow_to_write(plan: Plan, deal: Deal) -> Plan:
     """A connection drains while what waits cannot be written."""
     when = deal.at(30.0, 300.0)
     return with_(plan, at(when, f.Clog(3.0)), at(when + 0.5, f.GoAway(deal.of(2.0, 20.0))), at(when + 0.6, f.Burst(20)))
+
+
+@scene()
+def wrong_indices(plan: Plan, deal: Deal) -> Plan:
+    """The server says what cannot be true of the messages that it has consumed, and a connection is lost then."""
+    when = deal.at(20.0, 300.0)
+    lies = at(when, f.WrongIndices(deal.of("missing", "repeated", "backwards", "too_high"), 120.0))
+    return with_(plan, lies, at(when + 60.0, f.Close(), times=2, every=20.0), service__backend="vertex")
 
 
 @scene()

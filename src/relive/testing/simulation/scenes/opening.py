@@ -7,9 +7,21 @@ import attrs
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.plan import Plan, Step, Turn
 from relive.testing.simulation.scenes.deal import (
-    EVER, FATAL, PLAIN, SILENT, STRAYS, TYPED, Deal, at, in_, late_words, only, scene, with_,
+    EVER,
+    FATAL,
+    OLD,
+    PLAIN,
+    SILENT,
+    STRAYS,
+    TYPED,
+    Deal,
+    at,
+    in_,
+    late_words,
+    only,
+    scene,
+    with_,
 )  # fmt: skip
-
 
 # A session begins.
 
@@ -29,7 +41,7 @@ def store_hangs_at_restart(plan: Plan, deal: Deal) -> Plan:
 
 
 @scene()
-def sent_before_up(plan: Plan, deal: Deal) -> Plan:
+def sent_before_up(plan: Plan, _: Deal) -> Plan:
     """The application sends while the store is still being asked."""
     strays = [in_("IDLE", f.Stray(fact), delay=0.1) for fact in ("SeedAnswered", "SeedRefused")]
     return with_(
@@ -53,7 +65,7 @@ def left_before_up(plan: Plan, deal: Deal) -> Plan:
 def restart(plan: Plan, deal: Deal) -> Plan:
     """The process dies, and the next one goes on: soon, or after a while."""
     when = deal.at(40.0, 400.0)
-    return with_(plan, at(when, f.Crash("kept", deal.of(0.1, 5.0, 60.0))), client__store=True)
+    return with_(plan, at(when, f.Crash(deal.of("kept", "stale"), deal.of(0.1, 5.0, 60.0))), client__store=True)
 
 
 @scene()
@@ -81,6 +93,14 @@ def no_way_in(plan: Plan, deal: Deal) -> Plan:
     """The first dials come to nothing, in different ways."""
     first = deal.of(f.RefuseDial(503, 2), f.RefuseDial(None, 1), f.HangSetup(1), f.HangDial(1))
     return with_(plan, at(0.0, first), client__store=False)
+
+
+@scene()
+def quota(plan: Plan, deal: Deal) -> Plan:
+    """There is no quota for a while: a connection ends for it, or none is opened."""
+    when = deal.at(30.0, 400.0)
+    refused = at(when, f.CloseInSetup("quota", 1))
+    return with_(plan, *((refused, at(when, f.Close())) if deal.maybe() else (at(when, f.Close("quota")),)))
 
 
 @scene(3)
@@ -138,8 +158,10 @@ def facts_come_late(plan: Plan, deal: Deal) -> Plan:
     when = deal.at(60.0, 300.0)
     states = ("ACTIVE", "DRAINING", "RESUMING", "WAITING", "CONNECTING", "HANDLE_EXPIRED")
     strays = [in_(state, f.Stray(fact)) for state in states for fact in STRAYS]
+    strays += [in_(state, f.Stray(fact), when) for state in ("ACTIVE", "DRAINING", "RESUMING") for fact in OLD]
     return only(
-        plan, *strays, at(0.0, f.SlowHook(1.0, EVER)), at(when, f.GoAway(5.0)), at(when + 40, f.RefuseDial(503, 1)), at(when + 40, f.Close()),
+        plan, *strays, at(0.0, f.SlowHook(1.0, EVER)), at(when, f.GoAway(5.0)),
+        at(when + 40, f.RefuseDial(503, 1)), at(when + 40, f.Close()),
         at(when + 80, f.ExpireHandles()), at(when + 80, f.Close()),
         client__hook="seed", **PLAIN,
     )  # fmt: skip
@@ -174,7 +196,14 @@ def late_words_before_a_word(plan: Plan, deal: Deal) -> Plan:
     steps: tuple[Step, ...] = late_words("CONNECTING", deal, when)
     if which != "words":
         # One that ends no turn and gives no handle changes nothing, so all of them can be heard.
-        marks = ("empty_update", "go_away", "tool_call_cancellation", "turn_complete", "interrupted")
+        marks = (
+            "generation_complete",
+            "empty_update",
+            "go_away",
+            "tool_call_cancellation",
+            "turn_complete",
+            "interrupted",
+        )
         kinds = ("handle",) if which == "handle" else marks
         said = (in_("CONNECTING", f.Unsolicited(kind), when, delay=0.02 * n) for n, kind in enumerate(kinds, 1))
         steps = (at(0.0, f.SlowClose(0.25, EVER)), *said)

@@ -1,0 +1,154 @@
+"""The pytest plugin: tests in virtual time, plans, and a Live server with a client of the SDK.
+
+- ``@pytest.mark.virtual_time`` runs an async test, and its fixtures, on a `SimLoop`: an hour of sleep takes no time.
+  Needs pytest-asyncio, and stands for its marker as well. Arguments are the loop's; ``max_time`` is a day if not given:
+  a test that waits for what never comes ends with a `TimeLimit` that says where it waits.
+- ``sim(plan)`` plays a plan on our own simulation and fails with an explanation if a promise is not kept; ``sim()``
+  draws one. ``--relive-seed N`` is the seed of all of them, ``--relive-replay FILE`` a plan that is played instead.
+- ``live_server`` is a `FakeLiveServer` behind a websocket: in memory if the test is in virtual time, else over TLS on
+  the loopback interface. ``live_client`` is a `google.genai.Client` that finds it. A fixture ``live_script`` of your
+  own returns another `ServerScript` for it.
+
+pytest loads this module in every run of every project that has relive installed: it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from relive.testing.server_script import ServerScript
+    from relive.testing.simulation.outcome import Level, Outcome
+    from relive.testing.simulation.plan import Plan
+
+MARK: Final = "virtual_time"
+_ASYNCIO: Final = "asyncio"
+_DAY: Final = 86_400.0
+_LOOPS: Final = "relive-loops"
+_PLAN: Final = pytest.StashKey["Plan | None"]()
+
+
+class Sim(Protocol):
+    """What the fixture `sim` is."""
+
+    def __call__(self, plan: Plan | None = None, *, level: Level = "runtime") -> Outcome:
+        """Play a plan (or the next one of the seed), and insist that every promise was kept."""
+        ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options."""
+    group = parser.getgroup("relive")
+    group.addoption(
+        "--relive-seed", type=int, metavar="N", help="seed of every plan that the fixture sim plays, and of live_server"
+    )
+    group.addoption(
+        "--relive-replay",
+        metavar="FILE",
+        help="play the plan in this file (JSON) in place of every plan of the fixture sim",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our marker, read the plan that is to be replayed, and offer the fixtures that need pytest-asyncio."""
+    config.addinivalue_line(
+        "markers", f"{MARK}(max_time=86400.0): run this async test on relive's loop with virtual time"
+    )
+    name: str | None = config.getoption("--relive-replay")
+    config.stash[_PLAN] = _read(name) if name is not None else None
+    if config.pluginmanager.hasplugin(_ASYNCIO):
+        from relive.testing import plugin_live
+
+        config.pluginmanager.register(plugin_live, "relive-live")
+
+
+def _read(name: str) -> Plan:
+    from pathlib import Path
+
+    from relive.testing.simulation.plan import Plan, PlanError
+
+    try:
+        return Plan.from_json(Path(name).read_bytes())
+    except OSError as error:
+        raise pytest.UsageError(f"--relive-replay: cannot read {name}: {error.strerror}") from error
+    except PlanError as error:
+        raise pytest.UsageError(f"--relive-replay: {name}: {error}") from error
+
+
+class _Loops:
+    """Chooses loops, as pytest-asyncio asks for it. Registered when a test is first marked: not before."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_asyncio_loop_factories(self, item: pytest.Item) -> Generator[None, Any, Mapping[str, Any]]:
+        """Run marked tests in virtual time, and leave the others to whoever else chooses, or to asyncio."""
+        chosen = yield
+        mark = item.get_closest_marker(MARK)
+        if mark is not None:
+            from relive.testing.loop import SimLoop
+
+            return {MARK: partial(SimLoop, **{"max_time": _DAY, **mark.kwargs})}
+        if chosen is None:
+            import asyncio
+
+            return {_ASYNCIO: asyncio.new_event_loop}
+        return chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> None:
+    """Have pytest-asyncio run an async test that has our marker, whatever its mode is."""
+    if not (inspect.iscoroutinefunction(obj) and _is_marked(collector, obj)):
+        return
+    plugins = collector.config.pluginmanager
+    if not hasattr(collector.config.hook, "pytest_asyncio_loop_factories"):
+        raise pytest.UsageError(
+            f"the marker {MARK} needs pytest-asyncio 1.4 or newer, which is not there or not active"
+        )
+    if not plugins.hasplugin(_LOOPS):
+        plugins.register(_Loops(), _LOOPS)
+    if not any(mark.name == _ASYNCIO for mark in getattr(obj, "pytestmark", ())):
+        pytest.mark.asyncio(obj)
+
+
+def _is_marked(collector: pytest.Module | pytest.Class, obj: object) -> bool:
+    own = getattr(obj, "pytestmark", ())
+    return any(mark.name == MARK for mark in own) or collector.get_closest_marker(MARK) is not None
+
+
+@pytest.fixture
+def sim(request: pytest.FixtureRequest) -> Sim:
+    """Play a plan: see the module's docstring."""
+    drawn = 0
+    seed: int | None = request.config.getoption("--relive-seed")
+    replayed = request.config.stash[_PLAN]
+
+    def play(plan: Plan | None = None, *, level: Level = "runtime") -> Outcome:
+        import attrs
+
+        from relive.testing.simulation.draw import draw
+        from relive.testing.simulation.hold import hold
+
+        nonlocal drawn
+        if replayed is not None:
+            return hold(replayed, level=level)
+        if plan is None:
+            plan = draw(seed or 0, drawn)
+            drawn += 1
+        elif seed is not None:
+            plan = attrs.evolve(plan, seed=seed)
+        return hold(plan, level=level)
+
+    return play
+
+
+@pytest.fixture
+def live_script() -> ServerScript:
+    """How `live_server` behaves: well. Override it for anything else."""
+    from relive.testing.server_script import ServerScript
+
+    return ServerScript()

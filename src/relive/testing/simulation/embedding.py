@@ -1,0 +1,382 @@
+"""Plays a plan against an application: its own code, its own sessions, the SDK, and everything that goes wrong.
+
+`play_agent` runs an application on virtual time. It gets a `google.genai.Client` whose Live API is a fake server in
+memory, over the unmodified websocket library, and uses `relive.connect` as it always does. `hold_agent` holds it to
+relive's promises and to claims of its own, and says how to see again what went wrong.
+
+Chaos brings what concerns the network, the server, the wall clock and the process (`APPLICABLE`). When a process
+crashes its connections are reset, the application is cancelled, and called anew after a while. Faults of parts that
+only our own simulations have (their store, hook, user) are left out, and noted as such.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+import attrs
+
+from relive.testing.host_tls import TlsHost
+from relive.testing.links import Line
+from relive.testing.loop import Deadlock, SimLoop, TimeLimit
+from relive.testing.loop_halts import describe_all
+from relive.testing.server import FakeLiveServer
+from relive.testing.server_model import Model
+from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.faults import FAULTS
+from relive.testing.simulation.history import History
+from relive.testing.simulation.outcome import Violation
+from relive.testing.simulation.plan import Client as Settings, Plan
+from relive.testing.simulation.script import script_of
+from relive.testing.simulation.twice import different_lines
+
+if TYPE_CHECKING:
+    from google.genai import Client
+
+    from relive.testing.simulation.embedding_watch import Watch
+
+Agent: TypeAlias = "Callable[[Client], Awaitable[object]]"
+"An application: given a client it does its work, and returns when that is done."
+Claim: TypeAlias = "Callable[[AgentHistory], object]"
+"Raises `AssertionError` if a history is not as it should be."
+
+LEFT_OUT: Final = frozenset(
+    {"SlowStore", "FailingStore", "SlowHook", "StopReading", "Clog", "Burst", "Stray", "Hangup"}
+)
+"Faults of what an application has for itself, or not at all."
+APPLICABLE: Final = tuple(name for name in FAULTS if name not in LEFT_OUT)
+"Names of the faults that are brought upon an application."
+RECOVERY: Final = 400.0
+"Virtual seconds that an application may take once its plan's time is over and nothing goes wrong any more."
+_KEY: Final = "none"
+_STEPS: Final = 50_000_000
+
+
+class AgentHistory(History):
+    """What happened to an application."""
+
+    def __init__(self, plan: Plan, server: FakeLiveServer) -> None:
+        super().__init__(plan, server)
+        self.returned: Any = None
+        "What the application returned."
+        self.error: BaseException | None = None
+        "What it raised."
+        self.late = ""
+        "Where it waited when it was stopped, because it had not come to an end long after the faults had."
+        self.runs = 0
+        "How often it was called: once more than it crashed."
+        self.watch: Watch
+        self.violations: tuple[Violation, ...] = ()
+        "Promises of relive's that were not kept."
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the application ended because relive had given a session up: no way back, or a final refusal."""
+        from relive.errors import SessionFailed
+
+        return isinstance(self.error, SessionFailed)
+
+    @property
+    def cut_short(self) -> int:
+        """Turns that relive ended itself, because their answer had stopped twice."""
+        return sum(record.what == "turn_complete" for record in self.of("made"))
+
+    @property
+    def states(self) -> list[str]:
+        """The states that its sessions went through, in order."""
+        return [record.data[1] for record in self.records if record.kind == "step" and record.data[0] != record.data[1]]
+
+
+def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> AgentHistory:
+    """Run an application through a plan, and return what happened. Of the plan, who says what (`talk`) is not used.
+
+    Args:
+        agent: the application, an async function. It must not depend on anything but its client and its event loop.
+        plan: what the service is like, and what goes wrong.
+        model: answers; by default one that echoes.
+    """
+    server = FakeLiveServer(_script(plan, model), seed=plan.stream("server").getrandbits(32))
+    history = AgentHistory(plan, server)
+    make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS)
+    try:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(_Play(agent, history).run())
+    except (Deadlock, TimeLimit) as stuck:
+        history.ended = stuck.time
+        history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time),)
+    else:
+        history.violations = _check(history)
+    return history
+
+
+def hold_agent(
+    agent: Agent,
+    plan: Plan,
+    *claims: Claim,
+    model: Model | None = None,
+    twice: bool = False,
+) -> AgentHistory:
+    """Run an application through a plan, and hold it to relive's promises and to claims of its own.
+
+    Args:
+        agent: as for `play_agent`.
+        plan: likewise.
+        claims: called with the history, one after the other; see `Claim`.
+        model: as for `play_agent`.
+        twice: run it twice, and insist that the same happens.
+
+    Raises:
+        AssertionError: something is not as it should be; says what, and how to see it again.
+    """
+    history = play_agent(agent, plan, model=model)
+    try:
+        if twice:
+            same_again(history, play_agent(agent, plan, model=model))
+        assert not history.late, f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
+        assert history.error is None or history.gave_up, f"the application raised {history.error!r}"
+        assert not history.violations, "\n".join(str(violation) for violation in history.violations[:5])
+        for claim in claims:
+            claim(history)
+    except AssertionError as error:
+        raise AssertionError(tell_agent(agent, history, str(error))) from history.error or error
+    return history
+
+
+def same_again(first: History, second: History) -> None:
+    """Insist that two histories of one plan are the same.
+
+    Raises:
+        AssertionError: they differ; says where.
+    """
+    difference = different_lines(0, first.lines(), second.lines())
+    assert difference is None, (
+        f"{difference}\nThe plan is the same, so the application is not: it looks at a wall clock, draws by chance, "
+        "depends on the order of a set or on what an earlier run has left behind."
+    )
+
+
+def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
+    """Say what went wrong with an application, what was done to it, and how to see it again."""
+    from relive.testing.simulation.explain import example_line, in_words
+
+    plan, name = history.plan, getattr(agent, "__qualname__", type(agent).__qualname__)
+    left_out = sorted({record.what for record in history.records if record.kind == "left_out"})
+    return "\n".join([
+        what or "a claim does not hold",
+        "",
+        f"{name} through {plan.seconds:g} s, the last {plan.calm:g} of them without faults; seed {plan.seed}",
+        *(f"  {number}. {in_words(step)}" for number, step in enumerate(plan.steps, 1)),
+        *([f"  (not for applications, and left out: {', '.join(left_out)})"] if left_out else []),
+        f"  its sessions went {' → '.join(history.states) or 'nowhere'}",
+        "",
+        "the plan (what it does not say has its default):",
+        plan.to_json(indent=2),
+        "",
+        "play it again:",
+        f"  play_agent({name}, Plan.from_json({plan.to_json()!r}))",
+        "or in a test:",
+        f"  {example_line(plan)}",
+    ])  # fmt: skip
+
+
+async def speech(seconds: float, *, rate: float = 10.0) -> AsyncGenerator[bytes]:
+    """What a microphone hears in so many seconds: chunks of sound, `rate` a second, each unlike the others."""
+    for number in range(round(seconds * rate)):
+        await asyncio.sleep(1.0 / rate)
+        yield number.to_bytes(2, "little") * 160
+
+
+def make_client(host: TlsHost, *, vertex: bool = True) -> Client:
+    """Make a client of the SDK whose Live API is this host. Vertex alone reports message indices."""
+    from google.genai import Client
+
+    options = host.http_options()
+    # The SDK would read the system's certificates, which takes as long as a minute of conversation.
+    for name in ("client_args", "async_client_args"):
+        options[name] = {**options.get(name, {}), "verify": host.ssl_client_context()}
+    return Client(vertexai=vertex, api_key=_KEY, http_options=cast("Any", options))
+
+
+def _script(plan: Plan, model: Model | None) -> Any:
+    from relive.testing.server_model import EchoModel
+
+    return attrs.evolve(script_of(plan), model=model or EchoModel(), vad_silence=0.8)
+
+
+def _check(history: AgentHistory) -> tuple[Violation, ...]:
+    from relive.testing.simulation import embedding_checks
+    from relive.testing.simulation.checks_facts import HANDS_OFF, Facts
+
+    found: list[Violation] = []
+    for watched in history.watch.sessions:
+        facts = Facts(history)
+        compressed = watched.runtime.transport.compressed
+        vars(facts).update(  # what its plan says about the client is not true of an application
+            plan=attrs.evolve(history.plan, client=Settings(store=False, compressed=compressed)),
+            policy=watched.runtime.policy,
+            stories=facts.of_client(watched.scribe.client),
+        )
+        found += (violation for check in embedding_checks.CHECKS for violation in check(facts))
+        found += embedding_checks.kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))
+    return tuple(sorted(found, key=lambda violation: violation.at))
+
+
+class _Play:
+    """A simulation in progress: the stage of its chaos."""
+
+    def __init__(self, agent: Agent, history: AgentHistory) -> None:
+        self.agent = agent
+        self.history = history
+        self.plan: Final = history.plan
+        self.server: Final = history.server
+        self.store = Store()
+        self.chaos = Chaos(self.plan, self, history, self.server.script)
+        self.loop: SimLoop
+        self.host: TlsHost
+        self._alarm: asyncio.TimerHandle | None = None
+        self._running: asyncio.Future[object] | None = None
+        self._crash: float | None = None
+
+    async def run(self) -> None:
+        from relive.testing.simulation.embedding_watch import Watch, watching
+
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        self.loop, history = loop, self.history
+        self.network = loop.network.links
+        self.network.chance.seed(self.plan.stream("network").getrandbits(64))
+        if self.plan.service.latency:
+            self.network.up.base = self.network.down.base = self.plan.service.latency
+        history.began = loop.time()
+        loop.set_exception_handler(self._broke)
+        history.watch = Watch(history, self.now, self._entered)
+        async with TlsHost(self.server) as self.host:
+            self._set_alarm()
+            with watching(history.watch):
+                await self._live()
+            if self._alarm is not None:
+                self._alarm.cancel()
+            history.ended = self.now()
+            for watched in history.watch.sessions:
+                history.watch.finish(watched)
+        await asyncio.sleep(0.0)
+
+    async def _live(self) -> None:
+        """Be the application, through all its processes."""
+        history = self.history
+        while True:
+            history.runs += 1
+            client = make_client(self.host, vertex=self.plan.service.backend == "vertex")
+            self._running = task = asyncio.ensure_future(self.agent(client))
+            left = self.plan.seconds + RECOVERY - self.now()
+            _, late = await asyncio.wait([task], timeout=max(left, RECOVERY))
+            where = "; ".join(describe_all(cast("set[asyncio.Task[Any]]", late)))
+            task.cancel()
+            await asyncio.wait([task])
+            self._running = None
+            with suppress(Exception):
+                await client.aio.aclose()
+            down, self._crash = self._crash, None
+            if late:
+                history.late = where or "it cannot be told where it waits"
+                return
+            if down is None:
+                try:
+                    history.returned = task.result()
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the application's
+                    history.error = error
+                return
+            await asyncio.sleep(down)
+
+    def _broke(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something raised where nobody could catch it: in a task of the application's that nobody awaits."""
+        error = context.get("exception")
+        if self.history.error is None and isinstance(error, Exception):
+            self.history.error = error
+
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return self.loop.time() - self.history.began
+
+    def _entered(self, client: int, state: str) -> None:
+        if self.chaos.entered(client, state, self.now()):
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        at = self.chaos.deadline
+        self._alarm = self.loop.call_at(self.history.began + at, self._due) if at < inf else None
+
+    def _due(self) -> None:
+        self.chaos.due(self.now())
+        self._set_alarm()
+
+    # What chaos asks for. Where it says which session's connections it wants it gets all: an application has one.
+
+    def states(self) -> Iterable[tuple[int, str]]:
+        """The sessions that live."""
+        return [
+            (watched.scribe.client, watched.runtime.lifecycle.state)
+            for watched in self.history.watch.sessions
+            if watched.life.ended is None
+        ]
+
+    def conns(self, client: int) -> tuple[int, ...]:  # noqa: ARG002
+        """The connections that are open."""
+        return self.server.live
+
+    def lines(self, client: int) -> Iterable[Line[Any]]:  # noqa: ARG002
+        """The links that are open."""
+        return [connection.line for connection in self.loop.network.connections]
+
+    def flush(self) -> None:
+        """Perform what the server wants done."""
+        self.host.flush()
+
+    def crash(self, client: int, store: str, down: float) -> None:  # noqa: ARG002 - the store is the application's
+        """Kill the application."""
+        if self._running is None or self._crash is not None:
+            return
+        self._crash = down
+        for watched in self.history.watch.sessions:
+            if watched.life.ended is None:
+                watched.life.crashed, watched.life.ended = True, self.now()
+                watched.life.stats = watched.runtime.stats()
+                watched.scribe.note("crash", watched.life.state)
+                watched.scribe.mute = True
+        for line in self.lines(-1):
+            line.reset_peer(self.loop.time())
+        self._running.cancel()
+
+    def step_wall(self, seconds: float) -> None:
+        """Set the wall clock."""
+        self.loop.step_wall(seconds)
+
+    def stop_reading(self, client: int, seconds: float) -> None:  # noqa: ARG002
+        """Is the application's own affair, as are the others."""
+        self._leave_out("StopReading")
+
+    def clog(self, client: int, seconds: float) -> None:  # noqa: ARG002
+        """As `stop_reading`."""
+        self._leave_out("Clog")
+
+    def burst(self, client: int, frames: int) -> None:  # noqa: ARG002
+        """As `stop_reading`."""
+        self._leave_out("Burst")
+
+    def hang_up(self, client: int) -> None:  # noqa: ARG002
+        """As `stop_reading`."""
+        self._leave_out("Hangup")
+
+    def stray(self, client: int, fact: str) -> None:  # noqa: ARG002
+        """As `stop_reading`."""
+        self._leave_out("Stray")
+
+    def _leave_out(self, name: str) -> None:
+        if not any(record.kind == "left_out" and record.what == name for record in self.history.records):
+            self.history.add(self.now(), -1, 0, "left_out", name)

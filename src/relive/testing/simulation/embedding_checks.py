@@ -1,0 +1,81 @@
+"""Holds the history of an application to the promises: those that do not ask what our own simulated user said.
+
+What was sent is compared with what the server consumed by its content, whatever that is, instead of by number. When an
+application receives is its own affair, so nothing is asked of what it hears but that the server said it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from relive.testing.server_truth import Consumed, Kind, Payload
+from relive.testing.simulation import checks_connections, checks_ending, checks_handles, checks_retries
+from relive.testing.simulation.checks import Check, noted
+from relive.testing.simulation.checks_facts import Facts, Story
+from relive.testing.simulation.checks_input import left_well
+from relive.testing.simulation.embedding_watch import Watched
+from relive.testing.simulation.outcome import Violation
+
+CHECKS: Final[tuple[Check, ...]] = (
+    noted,
+    *checks_handles.CHECKS,
+    *checks_connections.CHECKS,
+    *checks_retries.CHECKS,
+    checks_ending.losses_pass_through_handle_expired,
+    checks_ending.ends_in_time,
+)
+
+
+def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation]:
+    """P13 P14 P15: what the application sent was consumed, in order and once, or its loss was counted."""
+    story = facts.of_client(watched.scribe.client)[0]
+    stats, heard = story.life.stats, list(_timeline(facts, story))
+    if stats is None or story.life.crashed:
+        return
+    sent, consumed = Counter(watched.said), Counter(heard)
+    lost, more = sent - consumed, consumed - sent
+    if watched.seeded:
+        more = Counter({item: count for item, count in more.items() if item[0] != "content"})
+    allowed = stats.dropped_audio + stats.dropped_video + stats.forgotten
+    if not left_well(facts, story):
+        allowed += stats.frames_waiting + stats.frames_uncovered
+    if lost.total() > allowed and not (slow_up and not facts.indexed):
+        first = next(item for item in watched.said if item in lost)
+        yield story.wrong("P13", story.ended, f"{lost.total()} items were never consumed, {allowed} are accounted for; "
+                          f"the first is {_show(first)}")  # fmt: skip
+    if more.total() > stats.frames_uncertain and "WrongIndices" not in facts.faults:
+        first = next(item for item in heard if item in more)
+        promise, uncertain = "P14" if facts.indexed else "P15", stats.frames_uncertain
+        what = f"{more.total()} items were consumed more often than sent, {uncertain} are uncertain; the first is "
+        yield story.wrong(promise, story.ended, what + _show(first))
+    place = {item: at for at, item in enumerate(watched.said) if sent[item] == 1}
+    newest = -1
+    for item in dict.fromkeys(heard):
+        at = place.get(item, newest)
+        if at < newest:
+            yield story.wrong("P13", story.ended, f"{_show(item)} was consumed after what was sent later")
+            break
+        newest = at
+
+
+def _timeline(facts: Facts, story: Story) -> Iterator[tuple[Kind, Payload]]:
+    """What was consumed. Of a session that was lost it is what the newest handle covers that was read from it."""
+    sessions = facts.sessions(story.client)
+    for session in sessions:
+        consumed: tuple[Consumed, ...] = session.consumed
+        if session is not sessions[-1]:
+            covered = (
+                facts.handles.get(update.handle) for _, _, update in story.reads if update.usable and update.handle
+            )
+            lengths = [snapshot.length for snapshot in covered if snapshot is not None and snapshot.session is session]
+            consumed = consumed[: lengths[-1] if lengths else 0]
+        for item in consumed:
+            if item.kind not in ("tool_response", "context_update"):
+                yield item.kind, item.payload
+
+
+def _show(item: tuple[Kind, Payload]) -> str:
+    kind, payload = item
+    return f"{kind} {payload[:30]!r}" if payload else kind

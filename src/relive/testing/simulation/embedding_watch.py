@@ -1,0 +1,289 @@
+"""Watches the sessions that an application opens, and writes down what they do: around runtime, channel, transport.
+
+`watching` stands in for the two classes of which `relive.connect` makes a session, while it is entered. An application
+needs to know nothing of it. One simulation at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, cast
+
+import attrs
+
+import relive.session
+from relive.clock import LoopClock
+from relive.core.compiled import Compiled
+from relive.core.journal import Frame
+from relive.core.table import TABLE
+from relive.errors import ReliveError, SessionFailed
+from relive.ports import Connection, ConnectionGone, Observer, Opening, Transport
+from relive.runtime.channel import Channel
+from relive.runtime.limiter import DialLimiter
+from relive.runtime.runtime import Runtime
+from relive.testing import server_wire as wire
+from relive.testing.server_truth import Kind, Payload
+from relive.testing.simulation.history import Dialled, History, Ledger, Life, Sent
+from relive.testing.simulation.plan import Conversation
+from relive.testing.simulation.recording import CHUNK, Recording, Scribe, note_read
+from relive.testing.simulation.user import Item, User, hear
+
+_COMPILED: Final = Compiled(TABLE)
+_SILENT: Final = Conversation(turns=())
+
+
+@attrs.define(eq=False)
+class Watched:
+    """A session of the application's."""
+
+    scribe: Scribe
+    ledger: Ledger
+    runtime: Runtime
+    seeded: bool
+    "It has a seed hook: content may have been consumed that the application never sent."
+    said: list[tuple[Kind, Payload]] = attrs.Factory(list[tuple[Kind, Payload]])
+    "What was accepted, in order; of tool responses not."
+
+    @property
+    def life(self) -> Life:
+        """What is known of it."""
+        return self.scribe.life
+
+
+class Watch:
+    """What all the sessions of one simulation have in common.
+
+    Args:
+        history: where to write.
+        now: seconds since its beginning.
+        entered: told which session has come into which state.
+    """
+
+    def __init__(self, history: History, now: Callable[[], float], entered: Callable[[int, str], None]) -> None:
+        self.history = history
+        self.now = now
+        self.sessions: list[Watched] = []
+        self.limiter = DialLimiter()
+        self._entered = entered
+
+    def begin(self) -> Scribe:
+        """A session is being made: whose scribe it gets."""
+        number, now = len(self.sessions), self.now()
+        ledger = Ledger(number, User(_SILENT, client=number))
+        life = Life(number, 1, now)
+        ledger.lives.append(life)
+        self.history.clients.append(ledger)
+        scribe = Scribe(self.history, life, self.now, self._entered)
+        scribe.note("start", "life 1")
+        return scribe
+
+    def chance(self) -> int:
+        """Where the backoff of the next session comes from."""
+        return self.history.plan.stream("backoff").getrandbits(32) + len(self.sessions)
+
+    def finish(self, watched: Watched) -> None:
+        """A session has ended: note how. Once."""
+        life, scribe = watched.life, watched.scribe
+        if life.ended is not None:
+            return
+        life.ended, life.stats = self.now(), watched.runtime.stats()
+        journal = watched.runtime.lifecycle.journal
+        scribe.cut(life.ended, len(journal.waiting), len(journal.written))
+        scribe.all_delivered()
+        life.passed_over, life.passed_over_control = scribe.kept_back, scribe.kept_back_control
+        life.made = scribe.made
+        ended = watched.runtime.ended
+        if isinstance(ended, SessionFailed):
+            life.failure = ended.failure
+        scribe.note("end", life.state, life.failure.cause if life.failure is not None else "")
+
+
+@contextmanager
+def watching(watch: Watch) -> Generator[None]:
+    """Watch every session that `relive.connect` opens."""
+    names = {"Runtime": partial(WatchedRuntime, watch=watch), "Channel": WatchedChannel}
+    before = {name: getattr(relive.session, name) for name in names}
+    try:
+        for name, stand_in in names.items():
+            setattr(relive.session, name, stand_in)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(relive.session, name, value)
+
+
+class WatchedRuntime(Runtime):
+    """A runtime that is watched."""
+
+    def __init__(self, transport: Transport, *, watch: Watch, **options: Any) -> None:
+        scribe, table = watch.begin(), options.get("table", TABLE)
+        options["observers"] = [*cast("Iterable[Observer]", options.get("observers", ())), scribe]
+        options["clock"] = options.get("clock") or LoopClock(seed=watch.chance())
+        options["limiter"] = options.get("limiter") or watch.limiter
+        options["engine"] = Recording(scribe, _COMPILED if table is TABLE else Compiled(table))
+        super().__init__(cast("Any", _Transport(transport, scribe)), **options)
+        self.watch_over = watch
+        self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None)
+        watch.sessions.append(self.watched)
+
+    async def close(self) -> None:
+        """End the session, and write down how it ends."""
+        before = self.watch_over.now()
+        await super().close()
+        if self.watched.life.ended is None:
+            self.watched.life.closing = self.watch_over.now() - before
+            self.watch_over.finish(self.watched)
+
+
+class WatchedChannel(Channel):
+    """A channel that is watched."""
+
+    def __init__(self, runtime: WatchedRuntime) -> None:
+        super().__init__(runtime)
+        self._watched = runtime.watched
+
+    async def send(self, frame: Frame) -> None:
+        """Send, and write it down."""
+        watched = self._watched
+        try:
+            await super().send(frame)
+        except ReliveError as error:
+            self._failed("send", error)
+            raise
+        scribe, now = watched.scribe, watched.scribe.now()
+        if now >= scribe.until:
+            journal = watched.runtime.lifecycle.journal
+            scribe.cut(now, len(journal.waiting), len(journal.written))
+        scribe.flow[0] += 1
+        self._accepted(frame if isinstance(frame, str) else frame.decode(), now)
+
+    def _accepted(self, frame: str, now: float) -> None:
+        watched = self._watched
+        ids: tuple[str, ...] = ()
+        sound = wire.read_audio(frame)
+        if sound is not None:
+            watched.said.append(("audio", sound))
+            return
+        match wire.read(frame):
+            case wire.Realtime() as realtime:
+                watched.said += realtime.items
+                kind = realtime.items[0][0] if realtime.items else "text"
+            case wire.Content(text):
+                watched.said.append(("content", text))
+                kind = "content"
+            case wire.ToolResponse(ids):
+                kind = "tool_response"
+            case _:
+                return
+        number = len(watched.ledger.sent) + 1
+        item = Item(kind, number, ids=ids)  # pyright: ignore[reportArgumentType] - the kinds of a server are more
+        watched.ledger.sent.append(Sent(item, now, 1, "ok"))
+        watched.scribe.note("sent", kind, [number, "ok"])
+
+    async def recv(self, decode: bool | None = None) -> Frame:
+        """Receive, and write it down."""
+        try:
+            frame = await super().recv(decode=False)
+        except ReliveError as error:
+            self._failed("receive", error)
+            raise
+        assert isinstance(frame, bytes)
+        scribe = self._watched.scribe
+        wrong = scribe.delivered(frame)
+        if wrong:
+            scribe.note("wrong", "P18", wrong)
+        if not frame.startswith(CHUNK):
+            for name, said in hear(frame)._asdict().items():
+                if said and name != "output":
+                    scribe.note("heard", name, list(cast("tuple[str, ...]", said)) if isinstance(said, tuple) else None)
+        return frame.decode() if decode else frame
+
+    def _failed(self, where: str, error: ReliveError) -> None:
+        right = "SessionFailed" if isinstance(error, SessionFailed) else "SessionClosed"
+        self._watched.life.errors.setdefault(where, right)
+
+
+class _Transport:
+    """The application's transport, and somebody who reads along."""
+
+    def __init__(self, inner: Transport, scribe: Scribe) -> None:
+        self._inner = inner
+        self._scribe = scribe
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def open(self, opening: Opening) -> Connection:
+        """Open a connection."""
+        scribe, history = self._scribe, self._scribe.history
+        admissions = history.server.admissions
+        before = len(admissions)
+        scribe.note("open", "resume" if opening.handle else "fresh", [
+            opening.number, history.name(opening.handle), opening.seeded,
+        ])  # fmt: skip
+        try:
+            connection = await self._inner.open(opening)
+        except ConnectionGone as gone:
+            drop = gone.drop
+            scribe.note("refused", drop.origin, [opening.number, drop.code, drop.status, drop.reason])
+            raise
+        except asyncio.CancelledError:
+            scribe.note("refused", "given up", [opening.number, None, None, ""])
+            raise
+        finally:
+            for admission in history.server.admissions[before:]:
+                history.dialled.setdefault(admission.number, Dialled(scribe.client, 1, opening.number))
+        scribe.note("up", "", [opening.number])
+        return cast("Any", _Connection(connection, scribe))
+
+
+class _Connection:
+    """A connection, and somebody who reads along."""
+
+    def __init__(self, inner: Connection, scribe: Scribe) -> None:
+        self._inner = inner
+        self._scribe = scribe
+        self._ended = self._left = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def send(self, frame: Frame) -> None:
+        """Write a frame."""
+        if not self._scribe.mute:
+            self._scribe.flow[1] += 1
+            await self._inner.send(frame)
+
+    async def recv(self) -> bytes:
+        """Read a frame."""
+        scribe = self._scribe
+        try:
+            frame = await self._inner.recv()
+        except ConnectionGone as gone:
+            if not self._ended:
+                self._ended = True
+                scribe.note("gone", "", [gone.drop.code, gone.drop.reason])
+            raise
+        scribe.flow[2] += 1
+        scribe.read.append(frame)
+        if not frame.startswith(CHUNK):
+            note_read(scribe, frame)
+        return frame
+
+    async def close(self) -> None:
+        """Close it."""
+        self._leave("close")
+        await self._inner.close()
+
+    def abort(self) -> None:
+        """Cut it."""
+        self._leave("abort")
+        self._inner.abort()
+
+    def _leave(self, how: str) -> None:
+        if not self._left and not self._ended:
+            self._left = True
+            self._scribe.note("left", how)

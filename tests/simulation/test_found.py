@@ -1,0 +1,53 @@
+"""What simulations found in relive itself, as the smallest plans that showed it: none may show it again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from relive.testing.simulation.campaign import attempt, quiet
+from relive.testing.simulation.faults import Close, LimitData, ResetPeer, Silence
+from relive.testing.simulation.outcome import Level
+from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan, Service, Step, Turn
+
+
+def found(*steps: Step, seconds: float, turns: tuple[Turn, ...], rate: float = 1.0, **service: Any) -> Plan:
+    talk = Conversation(audio=AudioSchedule(rate=rate), turns=turns)
+    return Plan(seconds=seconds, calm=10.0, talk=talk, service=Service(**service), steps=steps)
+
+
+FOUND: Final = {
+    # P10 P17: the connection went on answering pings, and the session stayed mute for as long as it lived.
+    "an answer stops in the middle, and nobody says so": found(
+        Step(fault=Silence(), at=2.0), seconds=60.0, turns=(Turn(answer=4.0),), connection=None
+    ),
+    # P17: only the last 32 answered turns were remembered; the answers to the others were heard twice.
+    "forty turns without a handle, and then a loss": found(
+        Step(fault=Close(), at=120.0), seconds=150.0,
+        turns=(Turn(kind="text", answer=1.0, pause=1.0),), rate=0.0, late=2.0,
+    ),
+    # P17: what the first replay had not got to was no repeat for the second.
+    "a connection dies in the middle of a replay": found(
+        Step(fault=Close(), at=20.0), Step(fault=LimitData(600), at=1.0, state="RESUMING", delay=0.02),
+        seconds=40.0, turns=(Turn(answer=1.0, pause=10.0),), rate=10.0, late=8.0,
+    ),
+    # P17: we had told the application that its turn was over, and then it was over once more.
+    "a spoken question is given up, and answered after all": found(
+        Step(fault=ResetPeer(), at=30.0, state="ACTIVE", delay=2.0),
+        Step(fault=Silence(), at=32.0, state="ACTIVE", delay=0.2),
+        seconds=140.0, turns=(Turn(), Turn(kind="spoken"), Turn(kind="marked")),
+    ),
+    # P9: a false alarm of the checkers, kept because both ends come at once.
+    "an answer is overdue in the instant in which its connection ends": found(
+        Step(fault=Silence(), at=210.7), seconds=290.0, turns=(Turn(),), connection=80.0, lead=None, thinking=1.0
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["core", "runtime", "session"])
+@pytest.mark.parametrize("name", FOUND)
+def test_it_does_not_come_back(name: str, level: Level) -> None:
+    with quiet():
+        outcome = attempt(FOUND[name], level)
+    assert not outcome.violations, outcome.violations

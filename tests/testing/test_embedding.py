@@ -1,0 +1,125 @@
+"""Plans against an application: what is brought, what is checked, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from google.genai import types
+
+import relive
+from relive.core.journal import Journal, Replay
+from relive.testing.simulation import faults as f
+from relive.testing.simulation.draw import draw
+from relive.testing.simulation.embedding import AgentHistory, hold_agent, play_agent, same_again
+from relive.testing.simulation.plan import Plan, Step
+
+
+async def chat(client: Any) -> list[str]:
+    """Say something every ten seconds, and return what is heard."""
+    async with relive.connect(client, model="m") as session:
+        return [await ask(session, number) for number in range(10)]
+
+
+async def ask(session: relive.Session, number: int) -> str:
+    await asyncio.sleep(10.0)
+    await session.send_client_content(turns=types.Content(role="user", parts=[types.Part(text=f"hello {number}")]))
+    return "".join([message.text or "" async for message in session.receive()])
+
+
+HEARD = [f"turn {number + 1}: hello {number}" for number in range(10)]
+
+
+def plan(*steps: Step) -> Plan:
+    return Plan(seconds=160.0, steps=steps)
+
+
+def test_an_application_comes_through() -> None:
+    history = hold_agent(chat, plan(Step(fault=f.ResetPeer(), at=30.0), Step(fault=f.GoAway(5.0), at=60.0)), twice=True)
+    assert history.returned == HEARD
+    assert history.states == ["CONNECTING", "ACTIVE", "RESUMING", "ACTIVE", "DRAINING", "RESUMING", "ACTIVE", "CLOSED"]
+    assert history.faults == {"ResetPeer": 1, "GoAway": 1}
+
+
+def test_a_step_can_wait_for_a_state_of_its_session() -> None:
+    history = hold_agent(chat, plan(Step(fault=f.GoAway(20.0), at=31.0), Step(fault=f.Close(), state="DRAINING")))
+    assert history.returned == HEARD
+    assert history.faults == {"GoAway": 1, "Close": 1}
+
+
+def test_a_crash_starts_it_anew() -> None:
+    history = hold_agent(chat, plan(Step(fault=f.Crash(down=3.0), at=30.0)))
+    assert (history.runs, history.returned) == (2, HEARD)
+    assert len(history.server.sessions) == 2
+
+
+def test_faults_of_what_it_has_not_are_left_out_and_named() -> None:
+    def claim(_: AgentHistory) -> None:
+        raise AssertionError("as you like")
+
+    with pytest.raises(AssertionError, match="as you like") as caught:
+        hold_agent(chat, plan(Step(fault=f.Burst(5), at=30.0)), claim)
+    assert "left out: Burst" in str(caught.value)
+    assert "play_agent(chat, Plan.from_json(" in str(caught.value)
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_promises_hold_for_an_application_whatever_happens(index: int) -> None:
+    drawn = draw(11, index)
+    history = hold_agent(chat, drawn)
+    assert history.gave_up or history.returned == HEARD
+
+
+def test_a_frame_that_relive_forgets_is_found_in_the_application_s_own_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Journal.rewind
+
+    def rewind(self: Journal, replay: Replay) -> None:
+        whole(self, replay)
+        if replay.again:
+            self.waiting_bytes -= len(self.waiting.pop(0).frame)
+
+    async def talk(client: Any) -> None:
+        async with relive.connect(client, model="m") as session:
+            for number in range(60):
+                await session.send_realtime_input(audio=types.Blob(data=str(number).encode(), mime_type="audio/pcm"))
+                await asyncio.sleep(1.0)
+
+    hold_agent(talk, plan(Step(fault=f.ResetPeer(), at=30.5)))
+    monkeypatch.setattr(Journal, "rewind", rewind)
+    with pytest.raises(AssertionError, match=r"P13 .*never consumed"):
+        hold_agent(talk, plan(Step(fault=f.ResetPeer(), at=30.5)))
+
+
+def test_one_that_hangs_is_stopped_and_told_where() -> None:
+    async def wait(client: Any) -> None:
+        async with relive.connect(client, model="m") as session:
+            async for _ in session.receive():
+                pass
+
+    with pytest.raises(AssertionError, match=r"has not come to its end by 560 s: .*async for _ in session\.receive"):
+        hold_agent(wait, plan())
+
+
+def test_one_that_raises_is_told() -> None:
+    async def broken(client: Any) -> None:
+        raise LookupError("no such table")
+
+    with pytest.raises(AssertionError, match="the application raised LookupError"):
+        hold_agent(broken, plan())
+
+
+def test_one_that_is_not_the_same_twice_is_told_where_it_differs() -> None:
+    calls = itertools.count()
+
+    async def moody(client: Any) -> None:
+        async with relive.connect(client, model="m") as session:
+            await asyncio.sleep(float(next(calls)))
+            await ask(session, 1)
+
+    with pytest.raises(AssertionError, match=r"first in line \d+ of its trace:\n(.*\n)+.*wall clock") as caught:
+        hold_agent(moody, plan(), twice=True)
+    assert '"sent"' in str(caught.value) or '"step"' in str(caught.value)
+    history = play_agent(chat, plan())
+    same_again(history, play_agent(chat, plan()))
