@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
+SIMULATION = README.parent / "docs" / "simulation.md"
 
 
-def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def block(language: str, page: Path = README) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -22,3 +23,10 @@ def test_the_example_prints_its_transcript(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert done.stdout == block("text")
+
+
+def test_the_plan_of_the_docs_is_played_and_keeps_every_promise() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", block("python", SIMULATION)], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

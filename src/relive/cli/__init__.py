@@ -1,7 +1,7 @@
-"""The command line: `relive demo` and `relive serve`. Needs the extra ``cli``, and says so where it is missing.
+"""The command line: `relive demo`, `serve`, `explore`, `simulate`. Needs the extra ``cli``, and says so if it lacks.
 
 Where to look next: `app` (commands and options), `plan` (what a demo will do), `lab` (the server it goes wrong on),
-`demo` (the conversation), `account` (what became of it), `screen` (how it looks), `serve`.
+`demo` (the conversation), `account` (what became of it), `screen` (how it looks), `serve`; `simulate` (campaigns).
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ runtime does with tasks is done here with one agenda of instants: what the user,
 deadlines and the faults want is done in the order of time, and what falls on one instant in the order in which it was
 set. There is no other order: a run is the same in every process, for every hash seed and on every Python.
 
-The same plan makes the same transitions here as at the runtime level. What is not modelled, because it takes a reader
-or a writer that waits: `send_limit` (nobody waits to send; a simulation's frames are far from 4 MiB), `output_limit` (a
-reader never stalls: what the application does not receive is kept without bound), and the log.
+The same plan makes the same transitions here as at the runtime level, but for ties in which more than the order of
+setting decides. What is not modelled: the log, and the pace of observers.
 """
 
 from __future__ import annotations
