@@ -17,7 +17,6 @@ from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan
 from relive.testing.simulation.runtime_level import InMemory
 from relive.testing.simulation.simulate import simulate
-from relive.testing.simulation.workers import collect_seldom
 
 _FULL = 50.0
 _SEED = 1
@@ -26,7 +25,6 @@ _SEED = 1
 def simulation(rounds: int) -> list[Figure]:
     """Both rates on each level, a fresh loop, and the same runtime on looptime's loop."""
     logging.getLogger("relive").disabled = True
-    collect_seldom()  # as in the processes of a campaign
     usual = [draw(_SEED, index, profile="light") for index in range(8)]
     talk = Conversation(audio=AudioSchedule(rate=_FULL))
     full = [Plan(seed=n, seconds=120.0, calm=60.0, talk=talk) for n in range(2)]

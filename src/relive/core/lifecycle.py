@@ -21,13 +21,13 @@ from relive.core.table import TABLE
 from relive.errors import CommandError
 
 JUDGEMENTS: Final = get_args(Judgement)
-_OPENING: Final = (ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed)
+_OPENING: Final = frozenset({ev.DialStarted, ev.ConnectionOpened, ev.OpenFailed})
 _ENDING: Final = (ev.OpenFailed, ev.ConnectionDropped, ev.ConnectionClosed, ev.DeadlineReached)
-_HEARD: Final = (
+_HEARD: Final = frozenset({
     ev.CheckpointReceived, ev.CheckpointWithheld, ev.GoAwayReceived, ev.OutputStarted, ev.OutputHeard,
     ev.AnswerGenerated, ev.TurnEnded, ev.Interrupted, ev.ToolCalled, ev.ToolCallsCancelled, ev.Heard,
     ev.JournalFlushed,
-)  # fmt: skip
+})  # fmt: skip
 
 
 @attrs.frozen
@@ -134,7 +134,7 @@ class Lifecycle:
     def deadline(self) -> tuple[float, str] | None:
         """The earliest deadline: when, in monotonic seconds, and its name. None if nothing is awaited."""
         armed = self.scene.situation.deadlines
-        return min((when, name) for name, when in armed) if armed else None
+        return min([(when, name) for name, when in armed]) if armed else None
 
     def snapshot(self) -> Snapshot:
         """What there is to see from outside."""
@@ -199,9 +199,10 @@ class Lifecycle:
             return False
         if number != s.number or isinstance(event, ev.SafePointReached):
             return True
-        if isinstance(event, _HEARD):
+        kind = type(event)
+        if kind in _HEARD:
             return s.link not in ("up", "closing")
-        if isinstance(event, _OPENING):
+        if kind in _OPENING:
             return s.link != "opening"
         return s.link != ("up" if isinstance(event, ev.ConnectionDropped) else "closing")
 

@@ -48,12 +48,12 @@ class Scene:
     def arm_at(self, name: str, instant: float) -> None:
         """Set a deadline, in place of an earlier one of that name."""
         s = self.situation
-        s.deadlines = (*(pair for pair in s.deadlines if pair[0] != name), (name, instant))
+        s.deadlines = (*[pair for pair in s.deadlines if pair[0] != name], (name, instant))
 
     def disarm(self, name: str) -> None:
         """Forget a deadline, armed or not."""
         s = self.situation
-        s.deadlines = tuple(pair for pair in s.deadlines if pair[0] != name)
+        s.deadlines = tuple([pair for pair in s.deadlines if pair[0] != name])
 
     def stable(self) -> bool:
         """Whether the connection in use has lasted long enough to fill the budget again."""

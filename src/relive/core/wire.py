@@ -155,16 +155,18 @@ class ServerWire:
         )
 
     def _deliver(self, message: Json, frame: bytes, draft: Draft) -> bytes | None:
-        rest = {key: value for key, value in message.items() if key not in draft.hidden}
-        said = {key for key, value in rest.items() if value is not None}
-        if said & self.known:
-            return frame if len(rest) == len(message) else json.dumps(rest).encode()
+        hidden = draft.hidden
+        said = {key for key, value in message.items() if value is not None and key not in hidden}
+        if not said.isdisjoint(self.known):
+            if not hidden:
+                return frame
+            return json.dumps({key: value for key, value in message.items() if key not in hidden}).encode()
         if not message:
             return frame  # as the SDK: an empty message
         if said:
             draft.notes.append(f"unknown message: {_names(said)}")
-        elif not draft.hidden:
-            draft.notes.append(f"empty message: {_names(rest)}")
+        elif not hidden:
+            draft.notes.append(f"empty message: {_names(message)}")
         return None
 
 

@@ -104,13 +104,13 @@ class Live(ABC):
         if self._alarm is not None:
             self._alarm.cancel()
         history.ended = self.now()
-        await self.settle(others)
-        left = tuple(sorted(task.get_name() for task in asyncio.all_tasks() - others))
+        left = tuple(sorted(_describe(task) for task in await self.left_over(others)))
         history.clients[0].lives[-1].left_over += left
         return history
 
-    async def settle(self, others: set[asyncio.Task[Any]]) -> None:  # noqa: B027 - nothing to do in virtual time
-        """Let tasks end that are not ours, where that takes time."""
+    async def left_over(self, others: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+        """Tasks that are left although every session has ended; `others` were there before."""
+        return asyncio.all_tasks() - others
 
     def now(self) -> float:
         """Seconds since the beginning."""
@@ -250,6 +250,11 @@ class Live(ABC):
     def stray(self, client: int, fact: str) -> None:
         """Tell the machine a fact that comes too late."""
         self._processes[client].stray(fact)
+
+
+def _describe(task: asyncio.Task[Any]) -> str:
+    """Name a task, and what it runs: most tasks of others have no names."""
+    return f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', 'unknown')})"
 
 
 def _key(client: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -32,7 +31,7 @@ class Here(Executor):
 def processes(jobs: int) -> Generator[Executor]:
     """So many processes, which leave interrupts to the one that waits for them."""
     # Not forked: a progress display has a thread, and what a fork copies of it may be in any state.
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_settle_in)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_no_interrupts)
     try:
         yield pool
     finally:
@@ -51,11 +50,11 @@ def strangers(jobs: int, initializer: Callable[[], object] | None = None) -> Gen
     os.environ[_SEED] = "2" if mine == "1" else "1"
     try:
         pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("spawn"), initializer=initializer or _settle_in
+            jobs, multiprocessing.get_context("spawn"), initializer=initializer or _no_interrupts
         )
         # A process takes the environment that there is when it is started: so they are started now.
         for _ in range(jobs):
-            pool.submit(_settle_in)
+            pool.submit(_no_interrupts)
     finally:
         os.environ.pop(_SEED) if mine is None else os.environ.__setitem__(_SEED, mine)
     try:
@@ -88,12 +87,5 @@ def patiently() -> Generator[None]:
         raise KeyboardInterrupt
 
 
-def collect_seldom() -> None:
-    """Have the garbage collector of this process look seldom: what a session makes is in use until it is over."""
-    gc.set_threshold(50_000, 20, 20)
-
-
-def _settle_in() -> None:
-    """Make a process one that plays sessions, and nothing else."""
+def _no_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
