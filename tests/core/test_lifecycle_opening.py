@@ -216,6 +216,17 @@ def test_frames_near_a_handle_are_replayed_as_uncertain() -> None:
     assert story.writes() == ["in flight", "after"]
 
 
+def test_a_handle_that_may_have_waited_covers_only_what_was_written_before_it_could() -> None:
+    """P15: our reader was held up; who knows when the server gave it?"""
+    story = active()
+    story.accepts("heard")
+    held_since = story.after(10.0).now
+    story.after(5.0).accepts("who knows")
+    story.after(20.0).tell(ev.CheckpointReceived(1, "h1", held_since=held_since))
+    story.drops().comes_up(written=False)
+    assert story.writes() == ["who knows"]
+
+
 def test_a_frame_of_the_instant_in_which_a_handle_came_is_uncertain() -> None:
     """P15: nobody can tell which of the two was first."""
     story = active()

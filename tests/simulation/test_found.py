@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 
 from relive.testing.simulation.campaign import attempt, quiet
-from relive.testing.simulation.faults import Close, LimitData, ResetPeer, Silence
+from relive.testing.simulation.faults import Close, LimitData, ResetPeer, Silence, StopReading
 from relive.testing.simulation.outcome import Level
-from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan, Service, Step, Turn
+from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn
 
 
 def found(*steps: Step, seconds: float, turns: tuple[Turn, ...], rate: float = 1.0, **service: Any) -> Plan:
@@ -37,6 +37,11 @@ FOUND: Final = {
         Step(fault=ResetPeer(), at=30.0, state="ACTIVE", delay=2.0),
         Step(fault=Silence(), at=32.0, state="ACTIVE", delay=0.2),
         seconds=140.0, turns=(Turn(), Turn(kind="spoken"), Turn(kind="marked")),
+    ),
+    # P15: a handle that had waited in a connection that was not read was taken for news, and to cover what it did not.
+    "nobody receives for a while, and a handle is read late": Plan(
+        seconds=190.0, service=Service(backend="developer"), client=Client(policy={"output_limit": 2000}),
+        steps=(Step(fault=StopReading(30.0), at=116.0),),
     ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(

@@ -80,6 +80,8 @@ class CheckpointReceived:
     handle: str = attrs.field(repr=False)
     index: int | None = None
     "Number of the last client message on this connection that the handle covers; None if the server does not say."
+    held_since: float | None = None
+    "If it may have waited to be read because our reader was held up: since when. It may be as old as that."
 
 
 @attrs.frozen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from relive.core import events as ev, wire
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
@@ -29,7 +31,7 @@ class Delivery:
     """
 
     __slots__ = ("_notice", "_output_at", "_policy", "_remember", "_seen", "_situation", "_tell", "_transcript",
-                 "_wire", "counts", "inbox")  # fmt: skip
+                 "_wire", "counts", "held_since", "inbox")  # fmt: skip
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class Delivery:
         self._tell = tell
         self._notice = notice
         self._remember = remember
+        self.held_since: float | None = None
+        "Since when what is read now may have waited, because reading was paused; None: it is read as it comes."
         self._transcript: list[Said] = []
         self._output_at = 0.0
         self._seen = 0  # frames received, less those with output that nobody was told of and that nobody looked for
@@ -116,7 +120,8 @@ class Delivery:
                 self._seen = self.counts.received
             elif isinstance(event, ev.GoAwayReceived):
                 self.counts.go_aways += 1
-            self._tell(event)
+            late = self.held_since is not None and isinstance(event, ev.CheckpointReceived)
+            self._tell(attrs.evolve(event, held_since=self.held_since) if late else event)
 
     def _deliver(self, frame: bytes, reading: wire.Reading, *, withholding: bool) -> None:
         counts, out = self.counts, reading.deliver

@@ -18,6 +18,7 @@ log = logging.getLogger("relive")
 
 _BURST = 128
 "Frames read in one go before other tasks get their turn: about a third of a millisecond."
+_PROMPT = 0.05  # seconds; a frame that was there already is read in far less
 _LAST_WORDS = 0.3
 "Seconds that a connection on which writing failed has to be read to its end."
 _REMAINS = 0.05
@@ -39,6 +40,10 @@ class Listener(Protocol):
 
     async def room(self) -> None:
         """Wait until more frames can be kept."""
+        ...
+
+    def held(self, since: float | None) -> None:
+        """Frames that arrive from now on may have waited since then: reading was paused. None: they have not."""
         ...
 
     def dropped(self, number: int, drop: Dropped) -> None:
@@ -172,9 +177,29 @@ class Link:
             raise
 
     async def _stall(self) -> None:
-        self._deaf_until = math.inf
-        await self._listener.room()
-        self._deaf_until = self._loop.time()
+        """Wait for room, and read what has waited meanwhile, until a frame comes that has not."""
+        since: float | None = None
+        full = True
+        while full:
+            since = self._loop.time() if since is None else since
+            self._deaf_until = math.inf
+            await self._listener.room()
+            self._deaf_until = self._loop.time()
+            self._listener.held(since)
+            full, prompt = await self._catch_up()
+            since = None if prompt else since
+
+    async def _catch_up(self) -> tuple[bool, bool]:
+        """Read on. Returns whether there is no room again, and whether the last frame was read as it came."""
+        full = prompt = False
+        while not (full or prompt):
+            asked = self._loop.time()
+            frame = await self.connection.recv()
+            if self._loop.time() - asked > _PROMPT:  # nothing was there
+                prompt = True
+                self._listener.held(None)
+            full = self._listener.arrived(self.number, frame)
+        return full, prompt
 
     def _dropped(self, drop: Dropped) -> None:
         if not self._closed:

@@ -210,6 +210,10 @@ class Runtime:
         checkpoint = self.lifecycle.scene.situation.checkpoint
         self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
 
+    def held(self, since: float | None) -> None:
+        """What is read from now on may have waited since then; None: it is read as it comes."""
+        self.delivery.held_since = since
+
     def written(self) -> None:
         """Less waits to be written than before."""
         self.outgoing.written()
@@ -295,6 +299,7 @@ class Runtime:
     def _up(self, number: int, connection: Connection) -> None:
         self.session_id = connection.session_id
         self.setup_complete = connection.setup_complete
+        self.delivery.held_since = None
         self.link = Link(number, connection, self.lifecycle.journal, self, self._tasks.spawn)
         self.tell(ev.ConnectionOpened(number))
 

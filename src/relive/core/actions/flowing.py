@@ -21,7 +21,8 @@ def keep_checkpoint(scene: Scene, event: ev.CheckpointReceived) -> None:
     if s.index is not None:
         covered = by_index(s.number, s.index)
     elif event.index is None:
-        covered = by_time(s.number, s.now - scene.margin(), s.proven_position)
+        sent = s.now if event.held_since is None else event.held_since
+        covered = by_time(s.number, sent - scene.margin(), s.proven_position)
     else:
         covered = None
     # A call whose answer is not in the checkpoint is still open there.

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, closing, contextmanager
+from threading import Lock
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -119,8 +120,10 @@ class Result:
 
     @property
     def never_happened(self) -> tuple[str, ...]:
-        """What must happen in a campaign that is worth its name, and did not. Only long ones, as rough as usual."""
-        if self.campaign.profile != "default" or self.tally.sessions < ENOUGH:
+        """What must happen in a campaign worth its name, and did not. Only in long ones, as rough as usual."""
+        campaign = self.campaign
+        usual = campaign.profile == "default" and campaign.rate and campaign.level != "sockets"
+        if not usual or self.tally.sessions < ENOUGH:
             return ()
         return tuple(sorted(what for what in checks.MUST_HAPPEN if not self.tally.seen[what]))
 
@@ -153,16 +156,27 @@ class Result:
         }
 
 
+_QUIET: Final = Lock()
+_quieted: Final[list[int]] = []
+"The level that is to be restored, and an entry for each who wants quiet: threads may play at the same time."
+
+
 @contextmanager
 def quiet() -> Generator[None]:
     """Leave out what relive logs: where things are made to go wrong by the thousand, it says so by the thousand."""
     logger = logging.getLogger("relive")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    with _QUIET:
+        if not _quieted:
+            _quieted.append(logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+        _quieted.append(logging.NOTSET)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        with _QUIET:
+            _quieted.pop()
+            if len(_quieted) == 1:
+                logger.setLevel(_quieted.pop())
 
 
 def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trace: bool = False) -> Outcome:

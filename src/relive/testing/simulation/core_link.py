@@ -40,6 +40,10 @@ class Owner(Protocol):
         """Less waits to be written than before."""
         ...
 
+    def held(self, since: float | None) -> None:
+        """What is read from now on may have waited since then; None: it is read as it comes."""
+        ...
+
     def stall(self) -> None:
         """No more frames can be kept for now: `Link.resume` is awaited."""
         ...
@@ -65,6 +69,7 @@ class Link:
         "_alarm",
         "_closed",
         "_deaf_until",
+        "_held_since",
         "_journal",
         "_over",
         "_owner",
@@ -92,6 +97,7 @@ class Link:
         self.sign = owner.time.now
         "When it last gave a sign of life."
         self._deaf_until = 0.0
+        self._held_since: float | None = None
         self.stalled = False
         "It is not read, because too much waits to be received."
         self.written: Callable[[], None] | None = None
@@ -207,6 +213,7 @@ class Link:
         if self._owner.arrived(self.number, frame):
             self.stalled = True
             self._deaf_until = inf
+            self._held_since = self._time.now if self._held_since is None else self._held_since
             self.end.take = None
             self._owner.stall()
 
@@ -221,8 +228,12 @@ class Link:
     def _read(self) -> None:
         """Something has come."""
         end = self.end
+        self._owner.held(self._held_since)
         while end.frames and not (self._released or self.stalled):
             self._take(end.frames.popleft())
+        if not end.frames:
+            self._held_since = None
+            self._owner.held(None)
         if end.closed is None or self._released or self.stalled or self._over:
             return
         self._over = True

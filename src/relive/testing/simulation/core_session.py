@@ -236,6 +236,10 @@ class Session:
         silent_for = link.silent_for(sign)
         return heard(link.number, silent_for) if silent_for < limit else None
 
+    def held(self, since: float | None) -> None:
+        """What is read from now on may have waited since then; None: it is read as it comes."""
+        self.delivery.held_since = since
+
     def stall(self) -> None:
         """Too much waits to be received: the connection is not read for now."""
         self.delivery.counts.reader_stalls += 1

@@ -151,7 +151,7 @@ def _blame(drop: Dropped, judgement: Judgement) -> Judgement:
 class Step:
     """Something goes wrong: at a time or, once that has come, as soon as the session is in a state."""
 
-    fault: Fault
+    fault: Fault = attrs.field(validator=instance_of(tuple(FAULTS.values())))
     at: float = attrs.field(default=0.0, validator=ge(0.0))
     "Seconds since the beginning."
     state: str = attrs.field(default="", validator=in_(STATES))
@@ -174,11 +174,11 @@ class Plan:
     "How long the conversation is, chaos included. What it takes to come to rest is added to it."
     calm: float = attrs.field(default=60.0, validator=ge(0.0))
     "How many of its last seconds are without faults."
-    herd: int = attrs.field(default=1, validator=ge(1))
+    herd: int = attrs.field(default=1, validator=[instance_of(int), ge(1)])
     "Sessions that share the server and the network."
-    talk: Conversation = Conversation()
-    service: Service = Service()
-    client: Client = Client()
+    talk: Conversation = attrs.field(default=Conversation(), validator=instance_of(Conversation))
+    service: Service = attrs.field(default=Service(), validator=instance_of(Service))
+    client: Client = attrs.field(default=Client(), validator=instance_of(Client))
     steps: tuple[Step, ...] = attrs.field(default=(), validator=deep_iterable(instance_of(Step)))
     "What goes wrong."
 

@@ -25,7 +25,7 @@ def loads(text: str | bytes) -> Plan:
     """Read a plan, or raise `PlanError`."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError("$", f"it is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise PlanError("$", "it is no JSON object")

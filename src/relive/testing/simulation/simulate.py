@@ -10,7 +10,7 @@ from relive.testing.loop import Deadlock, TimeLimit
 from relive.testing.simulation.checks import check
 from relive.testing.simulation.history import History
 from relive.testing.simulation.outcome import Level, Outcome, Violation
-from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.plan import Plan, PlanError
 
 
 def play(plan: Plan, level: Level = "runtime") -> History:
@@ -19,7 +19,10 @@ def play(plan: Plan, level: Level = "runtime") -> History:
     Raises:
         PlanError: the plan asks for what does not exist.
     """
-    return _LEVELS[level](plan)
+    how = _LEVELS.get(level)
+    if how is None:
+        raise PlanError("level", f"there is no level {level!r}; there are {', '.join(_LEVELS)}")
+    return how(plan)
 
 
 def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Outcome:
