@@ -12,7 +12,7 @@ from relive.core.journal import Frame, Journal
 from relive.testing.host_items import LinkClosed
 from relive.testing.simulation.core_host import End
 from relive.testing.simulation.core_time import Alarm, Timeline
-from relive.testing.simulation.recording import CHUNK, Scribe, note_read
+from relive.testing.simulation.recording import CHUNK, FINAL, Scribe, note_read
 
 _REMAINS: Final = 0.05
 "Seconds that a connection which did not answer our close frame has for frames that had arrived."
@@ -208,6 +208,8 @@ class Link:
         scribe = self._owner.scribe
         scribe.flow[2] += 1
         scribe.read.append(frame)
+        if scribe.life.state in FINAL:
+            scribe.life.read_late += 1
         if not frame.startswith(CHUNK):
             note_read(scribe, frame)
         if self._owner.arrived(self.number, frame):
