@@ -43,6 +43,7 @@ class At(StrEnum):
 
 
 def simulate(
+    context: typer.Context,
     *,
     sessions: Annotated[int, typer.Option(min=1, help="How many to play.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all chance; the same again.")] = 0,
@@ -88,6 +89,8 @@ def simulate(
     """
     if only is not None and replay is not None:
         raise typer.BadParameter("there is no other session in a plan: leave out --only", param_hint="--replay")
+    if replay is not None:
+        _leave_to_the_plan(context, sessions="--sessions", seed="--seed", profile="--faults", rate="--rate")
     if check_determinism and level is At.SOCKETS:
         raise typer.BadParameter("real sockets never do the same twice", param_hint="--check-determinism")
     campaign = Campaign(
@@ -136,6 +139,14 @@ def _played(play: Callable[[], Result], campaign: Campaign) -> Result:
     except BrokenExecutor as error:
         typer.echo(f"relive simulate: a process that played has died: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _leave_to_the_plan(context: typer.Context, **options: str) -> None:
+    """Refuse options that would mean nothing beside a plan, rather than ignore them."""
+    for name, option in options.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"a plan says that itself: leave out {option}", param_hint="--replay")
 
 
 def _profile(name: str) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CALM = 120.0
+_REFUSALS = 5
+"Dials that are refused in the life of a machine: half of what a session may spend in a row."
 _CAUSES = ("abnormal", "going_away", "unavailable", "internal_error", "deadline_expired", "operation_aborted")
 _KNOWN = frozenset((source, source if row.dest == "=" else row.dest) for row in TABLE.rows for source in row.sources)
 
@@ -100,6 +102,7 @@ class LiveSessionMachine(RuleBasedStateMachine):
         self.spoken: list[bytes] = []
         self.said: list[str] = []
         self.steps: list[tuple[str, str]] = []
+        self.refusals = 0
         self.broken = False
         "Context may have been lost, by what was done to handles."
         self.runner.run(self.host.__aenter__())
@@ -218,9 +221,11 @@ class LiveSessionMachine(RuleBasedStateMachine):
         links.release()
         self.act()
 
+    @precondition(lambda machine: machine.refusals < _REFUSALS)
     @rule()
     def refuse(self) -> None:
-        """Have the server refuse the next dial."""
+        """Have the server refuse the next dial; not so often that a session may give up."""
+        self.refusals += 1
         self.server.refuse_next(503)
 
     # What must be true.
