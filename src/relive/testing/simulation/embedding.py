@@ -29,6 +29,7 @@ from relive.testing.server_model import Model
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.faults import FAULTS
 from relive.testing.simulation.history import History
+from relive.testing.simulation.live import most_steps
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Client as Settings, Plan
 from relive.testing.simulation.script import script_of
@@ -53,7 +54,8 @@ APPLICABLE: Final = tuple(name for name in FAULTS if name not in LEFT_OUT)
 RECOVERY: Final = 400.0
 "Virtual seconds that an application may take once its plan's time is over and nothing goes wrong any more."
 _KEY: Final = "none"
-_STEPS: Final = 50_000_000
+_STEPS: Final = 10.0
+"So many times the steps of a simulation without the SDK: it takes more of them for a frame."
 
 
 class AgentHistory(History):
@@ -101,7 +103,7 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     """
     server = FakeLiveServer(_script(plan, model), seed=plan.stream("server").getrandbits(32))
     history = AgentHistory(plan, server)
-    make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS)
+    make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS * most_steps(plan))
     try:
         with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(_Play(agent, history).run())
