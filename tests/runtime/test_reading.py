@@ -65,6 +65,29 @@ async def test_a_stalled_reader_is_reported_and_its_connection_is_not_taken_for_
 
 
 @simulated
+async def test_a_handle_that_waited_while_reading_paused_covers_nothing_of_that_time() -> None:
+    """P15: without message indices; reading pauses twice, and is not up to date before it has had to wait."""
+    async with playing(policy=SMALL) as play:
+        written = play.runtime.lifecycle.journal.written
+        await asyncio.sleep(2)
+        play.wire.says(*[said("x" * 100)] * 4, update("old"))
+        await asyncio.sleep(5)
+        await play.channel.send(text("meanwhile"))
+        await asyncio.sleep(20)
+        for _ in range(5):
+            await play.channel.recv()
+        assert play.runtime.stats().reader_stalls == 2
+        assert len(written) == 1
+        assert play.runtime.delivery.held_since is not None
+        await asyncio.sleep(1)
+        play.wire.says(update("new"))
+        await asyncio.sleep(0)
+        await play.channel.recv()
+        assert len(written) == 0
+        assert play.runtime.delivery.held_since is None
+
+
+@simulated
 async def test_no_answer_is_overdue_while_reading_pauses() -> None:
     """P10: the server is not to blame. It has all of the time from when it can be heard again."""
     async with playing(policy=SMALL) as play:
