@@ -18,6 +18,21 @@ def digest(handle: str) -> str:
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
+def compared(stored: Stored | None, model: str, backend: str) -> ev.CheckpointLoaded:
+    """What a store holds, as a fact: it can be used for this model on this backend, or why not."""
+    checkpoint = stored.checkpoint if stored is not None else None
+    if stored is None or checkpoint is None:
+        return ev.CheckpointLoaded()
+    mismatch = ""
+    if digest(checkpoint.handle) in stored.condemned:
+        mismatch = "quarantined"
+    elif checkpoint.model != model:
+        mismatch = "other_model"
+    elif checkpoint.backend != backend:
+        mismatch = "other_backend"
+    return ev.CheckpointLoaded(checkpoint, mismatch)
+
+
 class Keeper:
     """Saves: the newest wins, one at a time, each with a time limit; a failure is told and the session goes on."""
 
@@ -48,23 +63,10 @@ class Keeper:
         """What the store holds, compared with what it would be used for."""
         try:
             async with asyncio.timeout(self._policy.load_timeout):
-                return self._compared(await self._store.load(self._key), transport)
+                return compared(await self._store.load(self._key), transport.model, transport.backend)
         except Exception as exc:  # noqa: BLE001 - a store is somebody else's code, and so is what it returns
             self._fail("load", exc)
             return ev.CheckpointNotLoaded()
-
-    def _compared(self, stored: Stored | None, transport: Transport) -> ev.CheckpointLoaded:
-        checkpoint = stored.checkpoint if stored is not None else None
-        if stored is None or checkpoint is None:
-            return ev.CheckpointLoaded()
-        mismatch = ""
-        if digest(checkpoint.handle) in stored.condemned:
-            mismatch = "quarantined"
-        elif checkpoint.model != transport.model:
-            mismatch = "other_model"
-        elif checkpoint.backend != transport.backend:
-            mismatch = "other_backend"
-        return ev.CheckpointLoaded(checkpoint, mismatch)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Have this kept; an older one that still waits is not saved at all."""

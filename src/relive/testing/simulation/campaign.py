@@ -156,27 +156,34 @@ class Result:
         }
 
 
-_QUIET: Final = Lock()
-_quieted: Final[list[int]] = []
-"The level that is to be restored, and an entry for each who wants quiet: threads may play at the same time."
+class _Quiet:
+    """How many want quiet, which threads may at the same time, and what the level was before the first of them."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.wanted = 0
+        self.level = logging.NOTSET
+
+
+_QUIET: Final = _Quiet()
 
 
 @contextmanager
 def quiet() -> Generator[None]:
     """Leave out what relive logs: where things are made to go wrong by the thousand, it says so by the thousand."""
     logger = logging.getLogger("relive")
-    with _QUIET:
-        if not _quieted:
-            _quieted.append(logger.level)
+    with _QUIET.lock:
+        if not _QUIET.wanted:
+            _QUIET.level = logger.level
             logger.setLevel(logging.CRITICAL + 1)
-        _quieted.append(logging.NOTSET)
+        _QUIET.wanted += 1
     try:
         yield
     finally:
-        with _QUIET:
-            _quieted.pop()
-            if len(_quieted) == 1:
-                logger.setLevel(_quieted.pop())
+        with _QUIET.lock:
+            _QUIET.wanted -= 1
+            if not _QUIET.wanted:
+                logger.setLevel(_QUIET.level)
 
 
 def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trace: bool = False) -> Outcome:

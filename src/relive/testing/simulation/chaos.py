@@ -265,13 +265,16 @@ class Chaos:
 
     def _to_store(self, fault: f.SlowStore | f.FailingStore | f.SlowHook, now: float) -> None:
         store = self._stage.store
-        name, value = {
-            f.SlowStore: ("delay", getattr(fault, "delay", 0.0)),
-            f.FailingStore: ("failing", True),
-            f.SlowHook: ("hook_delay", getattr(fault, "delay", 0.0)),
-        }[type(fault)]
-        setattr(store, name, value)
-        self._at(now + fault.seconds, lambda _: setattr(store, name, type(value)()))
+        match fault:
+            case f.SlowStore(delay):
+                store.delay = delay
+                self._at(now + fault.seconds, lambda _: setattr(store, "delay", 0.0))
+            case f.FailingStore():
+                store.failing = True
+                self._at(now + fault.seconds, lambda _: setattr(store, "failing", False))
+            case f.SlowHook(delay):
+                store.hook_delay = delay
+                self._at(now + fault.seconds, lambda _: setattr(store, "hook_delay", 0.0))
 
     def _to_link(self, fault: Any, client: int, now: float) -> None:
         network, clock = self._stage.network, self._clock(now)

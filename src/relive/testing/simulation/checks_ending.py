@@ -7,11 +7,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from relive.testing.simulation.checks_facts import EPS, Facts, Story
-from relive.testing.simulation.history import Record
+from relive.testing.simulation.history import CLOSING, Record
 from relive.testing.simulation.outcome import Violation
 
-CLOSING: Final = 2.0
-"Seconds that closing may take."
 _MOMENT: Final = 1.0
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from relive.testing.simulation.core_time import Timeline
-from relive.testing.simulation.recording import CHUNK, Scribe
-from relive.testing.simulation.user import OUTPUT, Heard, User, hear
+from relive.testing.simulation.recording import Scribe
+from relive.testing.simulation.user import CHUNK, OUTPUT, Heard, User, hear
 
 
 class Ear:

@@ -12,7 +12,7 @@ from relive.core.journal import Frame, Journal
 from relive.testing.host_items import LinkClosed
 from relive.testing.simulation.core_host import End
 from relive.testing.simulation.core_time import Alarm, Timeline
-from relive.testing.simulation.recording import CHUNK, FINAL, Scribe, note_read
+from relive.testing.simulation.recording import Scribe
 
 _REMAINS: Final = 0.05
 "Seconds that a connection which did not answer our close frame has for frames that had arrived."
@@ -205,13 +205,7 @@ class Link:
         if isinstance(frame, str):
             frame = frame.encode()
         self.sign = self._time.now
-        scribe = self._owner.scribe
-        scribe.flow[2] += 1
-        scribe.read.append(frame)
-        if scribe.life.state in FINAL:
-            scribe.life.read_late += 1
-        if not frame.startswith(CHUNK):
-            note_read(scribe, frame)
+        self._owner.scribe.has_read(frame)
         if self._owner.arrived(self.number, frame):
             self.stalled = True
             self._deaf_until = inf

@@ -9,7 +9,7 @@ from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Stored
-from relive.runtime.keeper import digest
+from relive.runtime.keeper import compared, digest
 from relive.testing.simulation.core_time import Alarm, Run, Timeline
 
 
@@ -66,22 +66,9 @@ class Keeper:
         def loaded(stored: Stored | None, error: Exception | None) -> None:
             if error is not None:
                 self._fail("load", error)
-            then(self._compared(stored) if error is None else ev.CheckpointNotLoaded())
+            then(compared(stored, *self._bound) if error is None else ev.CheckpointNotLoaded())
 
         self._run(self._store.load(self._key), self._policy.load_timeout, loaded)
-
-    def _compared(self, stored: Stored | None) -> ev.CheckpointLoaded:
-        checkpoint = stored.checkpoint if stored is not None else None
-        if stored is None or checkpoint is None:
-            return ev.CheckpointLoaded()
-        mismatch = ""
-        if digest(checkpoint.handle) in stored.condemned:
-            mismatch = "quarantined"
-        elif checkpoint.model != self._bound[0]:
-            mismatch = "other_model"
-        elif checkpoint.backend != self._bound[1]:
-            mismatch = "other_backend"
-        return ev.CheckpointLoaded(checkpoint, mismatch)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Have this kept; an older one that still waits is not saved at all."""

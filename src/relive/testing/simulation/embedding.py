@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
@@ -26,10 +25,11 @@ from relive.testing.loop import Deadlock, SimLoop, TimeLimit
 from relive.testing.loop_halts import describe_all
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_model import Model
+from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.faults import FAULTS
 from relive.testing.simulation.history import History
-from relive.testing.simulation.live import most_steps
+from relive.testing.simulation.live import RECOVERY, most_steps
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Client as Settings, Plan
 from relive.testing.simulation.script import script_of
@@ -51,8 +51,6 @@ LEFT_OUT: Final = frozenset(
 "Faults of what an application has for itself, or not at all."
 APPLICABLE: Final = tuple(name for name in FAULTS if name not in LEFT_OUT)
 "Names of the faults that are brought upon an application."
-RECOVERY: Final = 400.0
-"Virtual seconds that an application may take once its plan's time is over and nothing goes wrong any more."
 _KEY: Final = "none"
 _STEPS: Final = 10.0
 "So many times the steps of a simulation without the SDK: it takes more of them for a frame."
@@ -239,7 +237,6 @@ class _Play:
         self.chaos = Chaos(self.plan, self, history, self.server.script)
         self.loop: SimLoop
         self.host: TlsHost
-        self._alarm: asyncio.TimerHandle | None = None
         self._running: asyncio.Future[object] | None = None
         self._crash: float | None = None
 
@@ -255,13 +252,12 @@ class _Play:
             self.network.up.base = self.network.down.base = self.plan.service.latency
         history.began = loop.time()
         loop.set_exception_handler(self._broke)
-        history.watch = Watch(history, self.now, self._entered)
         async with TlsHost(self.server) as self.host:
-            self._set_alarm()
+            alarm = Alarm(self.chaos, loop, history.began)
+            history.watch = Watch(history, self.now, alarm.entered)
             with watching(history.watch):
                 await self._live()
-            if self._alarm is not None:
-                self._alarm.cancel()
+            alarm.cancel()
             history.ended = self.now()
             for watched in history.watch.sessions:
                 history.watch.finish(watched)
@@ -303,20 +299,6 @@ class _Play:
     def now(self) -> float:
         """Seconds since the beginning."""
         return self.loop.time() - self.history.began
-
-    def _entered(self, client: int, state: str) -> None:
-        if self.chaos.entered(client, state, self.now()):
-            self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        at = self.chaos.deadline
-        self._alarm = self.loop.call_at(self.history.began + at, self._due) if at < inf else None
-
-    def _due(self) -> None:
-        self.chaos.due(self.now())
-        self._set_alarm()
 
     # What chaos asks for. Where it says which session's connections it wants it gets all: an application has one.
 

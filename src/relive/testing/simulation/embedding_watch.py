@@ -6,7 +6,6 @@ needs to know nothing of it. One simulation at a time.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from relive.core.compiled import Compiled
 from relive.core.journal import Frame
 from relive.core.table import TABLE
 from relive.errors import ReliveError, SessionFailed
-from relive.ports import Connection, ConnectionGone, Observer, Opening, Transport
+from relive.ports import Connection, Observer, Opening, Transport
 from relive.runtime.channel import Channel
 from relive.runtime.limiter import DialLimiter
 from relive.runtime.runtime import Runtime
@@ -28,10 +27,10 @@ from relive.testing import server_wire as wire
 from relive.testing.server_truth import Kind, Payload
 from relive.testing.simulation.history import Dialled, History, Ledger, Life, Sent
 from relive.testing.simulation.plan import Conversation
-from relive.testing.simulation.recording import CHUNK, Recording, Scribe, note_read
-from relive.testing.simulation.user import Item, User, hear
+from relive.testing.simulation.recording import Recording, Scribe
+from relive.testing.simulation.taps import TappedTransport
+from relive.testing.simulation.user import CHUNK, Item, User, hear
 
-_COMPILED: Final = Compiled(TABLE)
 _SILENT: Final = Conversation(turns=())
 
 
@@ -123,8 +122,8 @@ class WatchedRuntime(Runtime):
         options["observers"] = [*cast("Iterable[Observer]", options.get("observers", ())), scribe]
         options["clock"] = options.get("clock") or LoopClock(seed=watch.chance())
         options["limiter"] = options.get("limiter") or watch.limiter
-        options["engine"] = Recording(scribe, _COMPILED if table is TABLE else Compiled(table))
-        super().__init__(cast("Any", _Transport(transport, scribe)), **options)
+        options["engine"] = Recording(scribe) if table is TABLE else Recording(scribe, Compiled(table))
+        super().__init__(_Transport(transport, scribe), **options)
         self.watch_over = watch
         self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None)
         watch.sessions.append(self.watched)
@@ -206,84 +205,15 @@ class WatchedChannel(Channel):
         self._watched.life.errors.setdefault(where, right)
 
 
-class _Transport:
-    """The application's transport, and somebody who reads along."""
-
-    def __init__(self, inner: Transport, scribe: Scribe) -> None:
-        self._inner = inner
-        self._scribe = scribe
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+class _Transport(TappedTransport):
+    """Finds out which connections of the server's were dialled for which opening."""
 
     async def open(self, opening: Opening) -> Connection:
         """Open a connection."""
-        scribe, history = self._scribe, self._scribe.history
-        admissions = history.server.admissions
-        before = len(admissions)
-        scribe.note("open", "resume" if opening.handle else "fresh", [
-            opening.number, history.name(opening.handle), opening.seeded,
-        ])  # fmt: skip
+        history = self.scribe.history
+        before = len(history.server.admissions)
         try:
-            connection = await self._inner.open(opening)
-        except ConnectionGone as gone:
-            drop = gone.drop
-            scribe.note("refused", drop.origin, [opening.number, drop.code, drop.status, drop.reason])
-            raise
-        except asyncio.CancelledError:
-            scribe.note("refused", "given up", [opening.number, None, None, ""])
-            raise
+            return await super().open(opening)
         finally:
             for admission in history.server.admissions[before:]:
-                history.dialled.setdefault(admission.number, Dialled(scribe.client, 1, opening.number))
-        scribe.note("up", "", [opening.number])
-        return cast("Any", _Connection(connection, scribe))
-
-
-class _Connection:
-    """A connection, and somebody who reads along."""
-
-    def __init__(self, inner: Connection, scribe: Scribe) -> None:
-        self._inner = inner
-        self._scribe = scribe
-        self._ended = self._left = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def send(self, frame: Frame) -> None:
-        """Write a frame."""
-        if not self._scribe.mute:
-            self._scribe.flow[1] += 1
-            await self._inner.send(frame)
-
-    async def recv(self) -> bytes:
-        """Read a frame."""
-        scribe = self._scribe
-        try:
-            frame = await self._inner.recv()
-        except ConnectionGone as gone:
-            if not self._ended:
-                self._ended = True
-                scribe.note("gone", "", [gone.drop.code, gone.drop.reason])
-            raise
-        scribe.flow[2] += 1
-        scribe.read.append(frame)
-        if not frame.startswith(CHUNK):
-            note_read(scribe, frame)
-        return frame
-
-    async def close(self) -> None:
-        """Close it."""
-        self._leave("close")
-        await self._inner.close()
-
-    def abort(self) -> None:
-        """Cut it."""
-        self._leave("abort")
-        self._inner.abort()
-
-    def _leave(self, how: str) -> None:
-        if not self._left and not self._ended:
-            self._left = True
-            self._scribe.note("left", how)
+                history.dialled.setdefault(admission.number, Dialled(self.scribe.client, 1, opening.number))

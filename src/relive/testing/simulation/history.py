@@ -21,6 +21,8 @@ from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.user import Item, User
 
 TRACE_VERSION: Final = 1
+CLOSING: Final = 2.0
+"Seconds that closing a session may take (P21)."
 COLUMNS: Final = ("t", "client", "conn", "kind", "what", "data")
 "Of a line of the trace, in this order."
 Fate: TypeAlias = Literal["ok", "fail", "unknown"]
@@ -214,4 +216,9 @@ class History:
 
     def digest(self) -> str:
         """SHA-256 over the trace."""
-        return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()
+        return digest_of(self.lines())
+
+
+def digest_of(lines: list[str]) -> str:
+    """SHA-256 over the lines of a trace."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -6,7 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import partial
-from math import inf
 from typing import Any, Final
 
 from relive.ports import Clock, Said, Transport
@@ -14,6 +13,7 @@ from relive.runtime.limiter import DialLimiter
 from relive.runtime.runtime import Runtime
 from relive.testing.links import Line, Network
 from relive.testing.server import FakeLiveServer
+from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.history import History, Ledger, Life
 from relive.testing.simulation.plan import Plan
@@ -52,12 +52,12 @@ class Live(ABC):
         self.history = History(plan, self.server)
         self.chaos = Chaos(plan, self, self.history, script)
         self._recovery, self._patience, self._look = recovery, patience, look
-        self._loop: asyncio.AbstractEventLoop
+        self.loop: asyncio.AbstractEventLoop
+        self._alarm: Alarm
         self._stored = SimulatedStore(self.store, self.wall)
         self._conns: dict[int, int] = {}
         self._processes: dict[int, Process] = {}
         self._limiter = DialLimiter()
-        self._alarm: asyncio.TimerHandle | None = None
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._crashes: dict[int, tuple[str, float]] = {}
 
@@ -91,18 +91,17 @@ class Live(ABC):
 
     async def play(self) -> History:
         """Play the plan to its end."""
-        self._loop = loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         others = asyncio.all_tasks()
         history, plan = self.history, self.plan
         history.began = loop.time()
         loop.set_exception_handler(self._broke)
         for number in range(plan.herd):
             history.clients.append(Ledger(number, User(plan.talk, client=number)))
-        self._set_alarm()
+        self._alarm = Alarm(self.chaos, loop, history.began)
         for client in [loop.create_task(self._client(ledger), name="client") for ledger in history.clients]:
             await client
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._alarm.cancel()
         history.ended = self.now()
         left = tuple(sorted(_describe(task) for task in await self.left_over(others)))
         history.clients[0].lives[-1].left_over += left
@@ -114,7 +113,7 @@ class Live(ABC):
 
     def now(self) -> float:
         """Seconds since the beginning."""
-        return self._loop.time() - self.history.began
+        return self.loop.time() - self.history.began
 
     def dialled(self, client: int, conn: int) -> None:
         """A connection of the server's belongs to this client."""
@@ -130,11 +129,11 @@ class Live(ABC):
         handle = "not-known-to-this-server" if self.plan.client.handle else None
         while True:
             process = self._start(ledger)
-            self._ends[ledger.number] = end = self._loop.create_future()
-            up = self._loop.create_task(process.open(handle, eager=self.plan.client.eager), name="opening")
+            self._ends[ledger.number] = end = self.loop.create_future()
+            up = self.loop.create_task(process.open(handle, eager=self.plan.client.eager), name="opening")
             await asyncio.wait([up, end], return_when=asyncio.FIRST_COMPLETED)
             if up.done() and up.result():
-                rest = self._loop.create_task(self._until_rest(process), name="rest")
+                rest = self.loop.create_task(self._until_rest(process), name="rest")
                 await asyncio.wait([rest, end], return_when=asyncio.FIRST_COMPLETED)
                 rest.cancel()
             crash = self._crashes.pop(ledger.number, None)
@@ -169,7 +168,7 @@ class Live(ABC):
         plan, now = self.plan, self.now()
         life = Life(ledger.number, len(ledger.lives) + 1, now)
         ledger.lives.append(life)
-        scribe = Scribe(self.history, life, self.now, self._entered)
+        scribe = Scribe(self.history, life, self.now, self._alarm.entered)
         scribe.note("start", f"life {life.number}")
         runtime = Runtime(
             self.transport(ledger.number, scribe),
@@ -184,7 +183,7 @@ class Live(ABC):
         )
         process = Process(ledger, scribe, runtime, self.voice(runtime, scribe), self.history.began)
         self._processes[ledger.number] = process
-        self._entered(ledger.number, runtime.lifecycle.state)
+        self._alarm.entered(ledger.number, runtime.lifecycle.state)
         return process
 
     async def _hook(self, scribe: Scribe, reason: str, transcript: tuple[Said, ...]) -> tuple[str, ...] | None:
@@ -195,20 +194,6 @@ class Live(ABC):
         if how == "raise":
             raise RuntimeError("the hook of the application is broken")
         return None if how == "refuse" else (SEED,)
-
-    def _entered(self, client: int, state: str) -> None:
-        if self.chaos.entered(client, state, self.now()):
-            self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        at = self.chaos.deadline
-        self._alarm = self._loop.call_at(self.history.began + at, self._due) if at < inf else None
-
-    def _due(self) -> None:
-        self.chaos.due(self.now())
-        self._set_alarm()
 
     def states(self) -> Iterable[tuple[int, str]]:
         """Each client and the state of its session."""

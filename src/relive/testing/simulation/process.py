@@ -6,20 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from math import inf
-from typing import Final
 
 from relive.core.journal import Journal
 from relive.errors import CommandError, ReliveError, SessionClosed, SessionFailed
 from relive.runtime.runtime import Runtime
-from relive.testing.simulation.history import Ledger, Sent
+from relive.testing.simulation.history import CLOSING, Ledger, Sent
 from relive.testing.simulation.recording import Scribe
 from relive.testing.simulation.stray import stray
 from relive.testing.simulation.user import Heard, Item
 from relive.testing.simulation.voices import Voice
-
-FLUSH: Final = 1.0
-"Seconds that closing may take for what is unwritten, and with everything else"
-CLOSING: Final = 2.0
 
 
 class Process:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from relive.core.checkpoint import Checkpoint
@@ -20,11 +21,10 @@ from relive.stores.memory import MemoryStore
 from relive.testing.host_memory import MemoryLink
 from relive.testing.simulation.chaos import Store
 from relive.testing.simulation.history import Dialled, History, Life
-from relive.testing.simulation.user import hear, message_of
+from relive.testing.simulation.user import CHUNK, hear, message_of
 from relive.transports.memory import MemoryTransport
 
-CHUNK: Final = b'{"serverContent": {"modelTurn"'
-FINAL: Final = ("CLOSED", "FAILED")
+_FINAL: Final = ("CLOSED", "FAILED")
 _COMPILED: Final = Compiled(TABLE)
 _STRETCH: Final = 10.0
 "Seconds whose frames are counted together, at most as long as somebody talks."
@@ -80,6 +80,57 @@ class Scribe:
         self.flow = [0, 0, 0, 0]
         self.since = now
         self.until = now + _STRETCH
+
+    @contextmanager
+    def opening(self, opening: Opening) -> Generator[None]:
+        """A connection is opened meanwhile: write down that, and whether it is up at the end, or what became of it."""
+        name = self.history.name(opening.handle)
+        self.note("open", "resume" if opening.handle else "fresh", [opening.number, name, opening.seeded])
+        try:
+            yield
+        except ConnectionGone as gone:
+            drop = gone.drop
+            self.note("refused", drop.origin, [opening.number, drop.code, drop.status, drop.reason])
+            raise
+        except BaseException:
+            self.note("refused", "given up", [opening.number, None, None, ""])
+            raise
+        self.note("up", "", [opening.number])
+
+    def has_read(self, frame: bytes) -> None:
+        """A frame was read."""
+        self.flow[2] += 1
+        self.read.append(frame)
+        if self.life.state in _FINAL:
+            self.life.read_late += 1
+        if not frame.startswith(CHUNK):
+            self._note_read(frame)
+
+    def _note_read(self, frame: bytes) -> None:
+        """Write down what a frame of the server says, in short."""
+        message = message_of(frame)
+        if message is None:
+            self.note("read", "garbage")
+            return
+        for key, value in message.items():
+            detail: Any = None
+            if value is None:
+                self.note("read", "garbage")
+                continue
+            if key == "sessionResumptionUpdate" and isinstance(value, dict):
+                update = cast("dict[str, Any]", value)
+                handle = update.get("newHandle")
+                detail = [self.history.name(handle or None), bool(update.get("resumable")),
+                          update.get("lastConsumedClientMessageIndex")]  # fmt: skip
+            elif key == "serverContent" and isinstance(value, dict):
+                detail = sorted(cast("dict[str, Any]", value))
+            elif key == "goAway" and isinstance(value, dict):
+                detail = cast("dict[str, Any]", value).get("timeLeft")
+            elif key == "toolCall" and isinstance(value, dict):
+                detail = [call.get("id") for call in cast("dict[str, Any]", value).get("functionCalls") or ()]
+            elif key == "toolCallCancellation" and isinstance(value, dict):
+                detail = cast("dict[str, Any]", value).get("ids")
+            self.note("read", key, detail)
 
     def delivered(self, frame: bytes) -> str:
         """Compare a frame with what was read. Returns what is wrong with it, nothing if it is right."""
@@ -199,48 +250,8 @@ class RecordingTransport(MemoryTransport):
         scribe = self._scribe
         if scribe.mute:
             await asyncio.get_running_loop().create_future()  # the dead do not dial
-        scribe.note("open", "resume" if opening.handle else "fresh", [
-            opening.number, scribe.history.name(opening.handle), opening.seeded,
-        ])  # fmt: skip
-        try:
-            connection = await super().open(opening)
-        except ConnectionGone as gone:
-            scribe.note("refused", gone.drop.origin, [
-                opening.number, gone.drop.code, gone.drop.status, gone.drop.reason,
-            ])  # fmt: skip
-            raise
-        except asyncio.CancelledError:
-            scribe.note("refused", "given up", [opening.number, None, None, ""])
-            raise
-        scribe.note("up", "", [opening.number])
-        return connection
-
-
-def note_read(scribe: Scribe, frame: bytes) -> None:
-    """Write down what a frame of the server says, in short."""
-    message = message_of(frame)
-    if message is None:
-        scribe.note("read", "garbage")
-        return
-    for key, value in message.items():
-        detail: Any = None
-        if value is None:
-            scribe.note("read", "garbage")
-            continue
-        if key == "sessionResumptionUpdate" and isinstance(value, dict):
-            update = cast("dict[str, Any]", value)
-            handle = update.get("newHandle")
-            detail = [scribe.history.name(handle or None), bool(update.get("resumable")),
-                      update.get("lastConsumedClientMessageIndex")]  # fmt: skip
-        elif key == "serverContent" and isinstance(value, dict):
-            detail = sorted(cast("dict[str, Any]", value))
-        elif key == "goAway" and isinstance(value, dict):
-            detail = cast("dict[str, Any]", value).get("timeLeft")
-        elif key == "toolCall" and isinstance(value, dict):
-            detail = [call.get("id") for call in cast("dict[str, Any]", value).get("functionCalls") or ()]
-        elif key == "toolCallCancellation" and isinstance(value, dict):
-            detail = cast("dict[str, Any]", value).get("ids")
-        scribe.note("read", key, detail)
+        with scribe.opening(opening):
+            return await super().open(opening)
 
 
 class _Tap:
@@ -279,13 +290,7 @@ class _Tap:
         if self._setup:
             self._setup = False
             return frame
-        scribe = self._scribe
-        scribe.flow[2] += 1
-        scribe.read.append(frame)
-        if scribe.life.state in FINAL:
-            scribe.life.read_late += 1
-        if not frame.startswith(CHUNK):
-            note_read(scribe, frame)
+        self._scribe.has_read(frame)
         return frame
 
     def _note_end(self, exc: Exception) -> None:

@@ -55,12 +55,10 @@ class InMemory(Live):
     def __init__(self, plan: Plan, *, sdk: bool) -> None:
         super().__init__(plan)
         self._sdk = sdk
-        self.loop: asyncio.AbstractEventLoop
         self.host: MemoryHost
 
     async def run(self) -> History:
         """Play the plan on the running loop."""
-        self.loop = asyncio.get_running_loop()
         self.host = MemoryHost(self.server, self.network)
         try:
             return await self.play()

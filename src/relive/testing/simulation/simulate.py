@@ -8,7 +8,7 @@ from typing import Final
 
 from relive.testing.loop import Deadlock, TimeLimit
 from relive.testing.simulation.checks import check
-from relive.testing.simulation.history import History
+from relive.testing.simulation.history import History, digest_of
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 
@@ -37,7 +37,7 @@ def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Ou
         hung = Violation("P22", f"it hangs: {stuck}", stuck.time)
         return Outcome(plan, level, stuck.time, (hung,), Counter(), Counter(), Counter(), 0, 0, 0, "")
     violations = check(history)
-    lines = history.lines() if trace else ()
+    lines = history.lines()
     sent = delivered = 0
     for record in history.records:
         if record.kind == "flow":
@@ -53,8 +53,8 @@ def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Ou
         sum(len(life.verdicts) for ledger in history.clients for life in ledger.lives),
         sent,
         delivered,
-        history.digest(),
-        tuple(lines),
+        digest_of(lines),
+        tuple(lines) if trace else (),
     )
 
 

@@ -17,7 +17,7 @@ import attrs
 
 from relive.clock import LoopClock
 from relive.core.policy import Policy
-from relive.ports import Connection, ConnectionGone, Opening, Transport
+from relive.ports import Connection, Opening, Transport
 from relive.runtime.runtime import Runtime
 from relive.testing.host_tls import TlsHost
 from relive.testing.links import Line
@@ -26,7 +26,8 @@ from relive.testing.simulation import faults as f
 from relive.testing.simulation.history import Dialled, History
 from relive.testing.simulation.live import MODEL, Live
 from relive.testing.simulation.plan import AudioSchedule, Client, Plan
-from relive.testing.simulation.recording import CHUNK, FINAL, Scribe, note_read
+from relive.testing.simulation.recording import Scribe
+from relive.testing.simulation.taps import TappedTransport
 from relive.testing.simulation.voices import SdkVoice, Voice
 from relive.transports.genai import GenaiTransport
 
@@ -141,7 +142,7 @@ class _OverSockets(Live):
 
     def transport(self, client: int, scribe: Scribe) -> Transport:
         sdk = GenaiTransport(self._clients[client], model=MODEL, config=None, policy=self.policy)
-        return _TappedTransport(sdk, scribe, self)
+        return _Transport(sdk, scribe, self)
 
     def voice(self, runtime: Runtime, scribe: Scribe) -> Voice:
         return SdkVoice(runtime, runtime.transport, self._clients[scribe.client], scribe)
@@ -168,95 +169,15 @@ class _OverSockets(Live):
         self._step += seconds
 
 
-class _TappedTransport:
-    """A transport, and a scribe who reads along."""
+class _Transport(TappedTransport):
+    """Tells of the connections that came up: only the server's end of them has a number."""
 
     def __init__(self, inner: Transport, scribe: Scribe, live: _OverSockets) -> None:
-        self._inner = inner
-        self._scribe = scribe
+        super().__init__(inner, scribe)
         self._live = live
-        self.model, self.backend = inner.model, inner.backend
-        self.compressed, self.known_keys = inner.compressed, inner.known_keys
 
     async def open(self, opening: Opening) -> Connection:
         """Open a connection."""
-        scribe = self._scribe
-        name = scribe.history.name(opening.handle)
-        scribe.note("open", "resume" if opening.handle else "fresh", [opening.number, name, opening.seeded])
-        try:
-            connection = await self._inner.open(opening)
-        except ConnectionGone as gone:
-            drop = gone.drop
-            scribe.note("refused", drop.origin, [opening.number, drop.code, drop.status, drop.reason])
-            raise
-        except BaseException:
-            scribe.note("refused", "given up", [opening.number, None, None, ""])
-            raise
-        scribe.note("up", "", [opening.number])
-        self._live.came_up(scribe, opening.number, connection.session_id)
-        return _TappedConnection(connection, scribe)
-
-    async def prepare(self) -> None:
-        """As it does."""
-        await self._inner.prepare()
-
-    async def aclose(self) -> None:
-        """As it does."""
-        await self._inner.aclose()
-
-
-class _TappedConnection:
-    """A connection, and a scribe who reads along."""
-
-    def __init__(self, inner: Connection, scribe: Scribe) -> None:
-        self._inner = inner
-        self._scribe = scribe
-        self._end = self._left = False
-        self.session_id, self.setup_complete = inner.session_id, inner.setup_complete
-
-    @property
-    def writable(self) -> bool:
-        return self._inner.writable and self._scribe.clog is None
-
-    @property
-    def last_sign_of_life(self) -> float:
-        return self._inner.last_sign_of_life
-
-    async def send(self, frame: str | bytes) -> None:
-        scribe = self._scribe
-        while scribe.clog is not None:
-            await asyncio.shield(scribe.clog)
-        if not scribe.mute:
-            scribe.flow[1] += 1
-            await self._inner.send(frame)
-
-    async def recv(self) -> bytes:
-        scribe = self._scribe
-        try:
-            frame = await self._inner.recv()
-        except ConnectionGone as gone:
-            if not self._end:
-                self._end = True
-                scribe.note("gone", "", [gone.drop.code, gone.drop.reason])
-            raise
-        scribe.flow[2] += 1
-        scribe.read.append(frame)
-        if scribe.life.state in FINAL:
-            scribe.life.read_late += 1
-        if not frame.startswith(CHUNK):
-            note_read(scribe, frame)
-        return frame
-
-    async def ping(self) -> float:
-        return await self._inner.ping()
-
-    async def close(self) -> None:
-        self._left = True
-        self._scribe.note("left", "close")
-        await self._inner.close()
-
-    def abort(self) -> None:
-        if not (self._left or self._end):
-            self._left = True
-            self._scribe.note("left", "abort")
-        self._inner.abort()
+        connection = await super().open(opening)
+        self._live.came_up(self.scribe, opening.number, connection.session_id)
+        return connection

@@ -54,7 +54,8 @@ class Heard(NamedTuple):
 
 OUTPUT: Final = Heard(output=True)
 _NOTHING: Final = Heard()
-_CHUNK: Final = b'{"serverContent": {"modelTurn"'
+CHUNK: Final = b'{"serverContent": {"modelTurn"'
+"How a chunk of an answer begins, as the fake server writes it: what most frames are."
 
 
 def payload_of(number: int) -> bytes:
@@ -101,7 +102,7 @@ def frame_of(item: Item) -> str:
 
 def hear(frame: bytes) -> Heard:
     """Read a frame as an application without the SDK would: of its own, so that it can disagree with ours."""
-    if frame.startswith(_CHUNK):
+    if frame.startswith(CHUNK):
         return OUTPUT
     message = message_of(frame)
     return Heard(garbage=True) if message is None else heard(message)
