@@ -44,6 +44,19 @@ def hunt(name: str, seed: int, most: int) -> dict[str, Any]:
     return {"bug": name, "index": None}
 
 
+def table(found: list[dict[str, Any]]) -> str:
+    """What was found, as the documentation shows it."""
+    about = {bug.name: bug.about for bug in BUGS}
+    lines = ["| bug | found by | in session | steps of the smallest plan | tries |", "|---|---|---|---|---|"]
+    for one in found:
+        if one["index"] is None:
+            lines.append(f"| {about[one['bug']]} | **not found** | | | |")
+        else:
+            row = (about[one["bug"]], one["promise"], one["index"] + 1, one["steps"], one["tries"])
+            lines.append("| " + " | ".join(map(str, row)) + " |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Hunt all of them, or those whose names begin so."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.hunt")
@@ -58,14 +71,7 @@ def main() -> int:
         found = [future.result() for future in futures]
     if not options.only:
         FOUND.write_text(json.dumps({"seed": options.seed, "found": found}, indent=1) + "\n")
-    about = {bug.name: bug.about for bug in BUGS}
-    print("| bug | found by | in session | steps of the smallest plan | tries |\n|---|---|---|---|---|")  # noqa: T201
-    for one in found:
-        if one["index"] is None:
-            print(f"| {about[one['bug']]} | **not found** | | | |")  # noqa: T201
-        else:
-            row = (about[one["bug"]], one["promise"], one["index"] + 1, one["steps"], one["tries"])
-            print("| " + " | ".join(map(str, row)) + " |")  # noqa: T201
+    print(table(found))  # noqa: T201
     return int(any(one["index"] is None or one["steps"] > 5 for one in found))
 
 

@@ -7,7 +7,19 @@ from typing import Any, Final
 import pytest
 
 from relive.testing.simulation.campaign import attempt, quiet
-from relive.testing.simulation.faults import Close, LimitData, ResetPeer, Silence, StopReading
+from relive.testing.simulation.faults import (
+    Close,
+    ExpireHandles,
+    GoAway,
+    Hold,
+    LimitData,
+    ResetPeer,
+    Silence,
+    StopReading,
+    Timeout,
+    Unsolicited,
+    WithholdHandles,
+)
 from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn
 
@@ -42,6 +54,23 @@ FOUND: Final = {
     "nobody receives for a while, and a handle is read late": Plan(
         seconds=190.0, service=Service(backend="developer"), client=Client(policy={"output_limit": 2000}),
         steps=(Step(fault=StopReading(30.0), at=116.0),),
+    ),
+    # P17: a round trip through a link that was held stayed the newest one, and an answer seemed to be about nothing.
+    "a link is held for a while, and a spoken answer is cut": found(
+        Step(fault=Hold(seconds=7.0), at=1.0), seconds=270.0, lead=None, while_busy="empty",
+        turns=(Turn(kind="spoken", answer=20.0), Turn(answer=20.0, pause=0.5)),
+    ),
+    # P13: a false alarm, chaos gave a client what another one had been refused.
+    "a dead handle is given to a herd": Plan(
+        seconds=240.0, herd=2, talk=Conversation(turns=(Turn(),)), steps=(
+            Step(fault=WithholdHandles(60.0), at=150.0), Step(fault=ExpireHandles(), at=150.0),
+            Step(fault=GoAway(), at=170.0), Step(fault=Unsolicited("dead_handle"), at=170.0),
+        ),
+    ),
+    # P4: a false alarm, the newest handle is the one that the server gave last, also if it is an old one.
+    "a server gives a handle again": Plan(
+        seconds=250.0,
+        steps=(Step(fault=Timeout(30.0), at=30.0), Step(fault=Unsolicited("dead_handle"), at=180.0)),
     ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(

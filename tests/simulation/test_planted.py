@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.simulation.hunt import FOUND, MOST
+from tests.simulation.hunt import FOUND, MOST, table
 from tests.simulation.planted import BUGS, planted
 
 from relive.testing.simulation.campaign import attempt, quiet
@@ -19,6 +20,11 @@ RECORD = json.loads(FOUND.read_text())
 def test_all_bugs_were_hunted() -> None:
     assert [one["bug"] for one in RECORD["found"]] == [bug.name for bug in BUGS]
     assert len(BUGS) >= 12
+
+
+def test_the_documentation_shows_what_was_found() -> None:
+    page = Path(__file__).parents[2] / "docs" / "simulation.md"
+    assert table(RECORD["found"]) in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("one", RECORD["found"], ids=lambda one: one["bug"])

@@ -96,6 +96,8 @@ class Situation:
     "When this recovery began, while `attempts` is not 0."
     round_trip: float | None = None
     "The newest one measured, seconds; None before any."
+    least_round_trip: float = 0.0
+    "The least one measured, seconds; 0.0 before any."
     suspect: int = 0
     "Position of a frame that may have killed a connection by its content; 0 if none is suspected."
 

@@ -66,7 +66,9 @@ def note_life(scene: Scene, event: ev.Heard) -> None:
     """It lives; look again when it has been silent for a while."""
     s = scene.situation
     if event.round_trip is not None:
+        first = s.round_trip is None
         s.round_trip = event.round_trip
+        s.least_round_trip = event.round_trip if first else min(s.least_round_trip, event.round_trip)
     scene.disarm("silence")
     # Not at once again, whatever the rounding: a deadline that is due when it is armed would spin.
     after = scene.policy.probe_after

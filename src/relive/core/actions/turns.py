@@ -31,9 +31,10 @@ def _begin(scene: Scene) -> None:
     if s.withhold:
         return
     if not s.answering:
-        # What the answer can be about: what was written a round trip ago, and in any case the oldest open question.
+        # What the answer can be about: what was written the least round trip ago (the newest may be long out of date,
+        # and longer than the way of this answer), and in any case the oldest open question.
         asked = tuple(position for position in s.owed[:1] if position <= journal.last_written)
-        s.asked_at = max((journal.reached(s.now - (s.round_trip or 0.0)), *asked))
+        s.asked_at = max((journal.reached(s.now - s.least_round_trip), *asked))
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
     s.returning = s.interrupted = False

@@ -389,9 +389,12 @@ class Chaos:
                 assert_never(fault)
 
     def _dead_handle(self, conn: int, clock: float) -> None:
-        """Have the server give a handle that it has refused."""
-        refused = [
-            admission.handle for admission in self._stage.server.admissions if admission.refused and admission.handle
-        ]
-        update = {"newHandle": refused[-1] if refused else "", "resumable": bool(refused)}
-        self._stage.server.inject(conn, json.dumps({"sessionResumptionUpdate": update}), clock)
+        """Have the server give a handle that it has refused, to whom it has refused it."""
+        server, dialled = self._stage.server, self._history.dialled
+        refused = ""
+        for number, admission in enumerate(server.admissions, 1):
+            whose, here = dialled.get(number), dialled.get(conn)
+            if admission.refused and (whose is None or here is None or whose.client == here.client):
+                refused = admission.handle or refused
+        update = {"newHandle": refused, "resumable": bool(refused)}
+        server.inject(conn, json.dumps({"sessionResumptionUpdate": update}), clock)

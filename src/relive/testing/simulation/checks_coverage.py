@@ -49,6 +49,7 @@ MUST_HAPPEN: Final = (
     "a malformed frame was withheld",
     "an index anomaly",
     "closed while no connection was up",
+    "a herd lost its connections and came back",
 )
 "What a default campaign must have seen, each at least once."
 
@@ -81,11 +82,17 @@ _STEPS: Final = {
 
 def cover(facts: Facts) -> None:
     """Note in the history what happened in it. Doing so again changes nothing."""
-    counts: Counter[str] = Counter()
+    counts = Counter(_herd(facts) if facts.plan.herd > 1 else ())
     for story in facts.stories:
         counts.update(_story(facts, story))
     for what, times in counts.items():
         facts.history.seen[what] = max(times, facts.history.seen[what])
+
+
+def _herd(facts: Facts) -> Iterator[str]:
+    """What happened to many sessions together."""
+    if all(len(story.kinds["up"]) > 1 for story in facts.stories):
+        yield "a herd lost its connections and came back"
 
 
 def _story(facts: Facts, story: Story) -> Iterator[str]:

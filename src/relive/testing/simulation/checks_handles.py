@@ -217,18 +217,18 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
         place: dict[str, int] = {}
         newest, condemned, saved = -1, set[str](), ""
         last_read, ended = "", False
-        for record in story.walk:
+        for order, record in enumerate(story.walk):
             kind = record.kind
             if kind == "step" and record.data[1] in ("CLOSED", "FAILED"):
                 ended = True
             elif kind == "read" and record.what == "sessionResumptionUpdate" and record.data and record.data[0]:
-                place.setdefault(record.data[0], len(place))
+                place[record.data[0]] = order  # the server's last word is the newest, also if it repeats itself
                 if record.data[1] and not ended:
                     last_read = record.data[0]
             elif kind == "load" and record.what:
-                place.setdefault(record.what, len(place))
+                place.setdefault(record.what, order)
             elif kind == "open" and record.data[1]:
-                place.setdefault(record.data[1], len(place))
+                place.setdefault(record.data[1], order)
             elif kind == "condemn":
                 condemned.add(record.what)
             elif kind == "save":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relive.testing.simulation.scenes import losing, opening
+from relive.testing.simulation.scenes import herds, losing, opening
 from relive.testing.simulation.scenes.deal import DECK, SCENES, Deal, Scene
 
-__all__ = ["DECK", "SCENES", "Deal", "Scene", "losing", "opening"]
+__all__ = ["DECK", "SCENES", "Deal", "Scene", "herds", "losing", "opening"]
