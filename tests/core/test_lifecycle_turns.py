@@ -305,6 +305,19 @@ def test_a_question_that_cannot_have_arrived_is_not_answered() -> None:
     assert story.life.scene.situation.owed == (story.life.journal.position,)
 
 
+def test_the_least_round_trip_counts_not_the_newest() -> None:
+    story = resumable().tell(ev.Heard(1, 0.0, round_trip=0.1)).tell(ev.Heard(1, 0.0, round_trip=7.0))
+    story.asks("one").after(0.5).asks("two").after(0.5).outputs().ends_turn()
+    assert story.life.scene.situation.owed == ()
+
+
+def test_an_interrupted_answer_settles_one_question() -> None:
+    story = resumable().asks("one").asks("two").asks("three").outputs().interrupts().ends_turn()
+    assert len(story.life.scene.situation.owed) == 2
+    story.outputs().ends_turn()
+    assert story.life.scene.situation.owed == ()
+
+
 def test_a_question_that_may_not_have_arrived_stays_in_the_journal() -> None:
     """P15: the first question is proven by its answer, the second is not."""
     story = resumable().asks("one").asks("two").outputs().ends_turn().handle("h2")

@@ -9,12 +9,19 @@ import pytest
 from relive.testing.simulation.campaign import attempt, quiet
 from relive.testing.simulation.faults import (
     Close,
+    Crash,
     ExpireHandles,
     GoAway,
     Hold,
+    Latency,
     LimitData,
+    MuteAfterSetup,
+    PoisonHandles,
+    RejectHandles,
     ResetPeer,
     Silence,
+    SlowHook,
+    StepWall,
     StopReading,
     Timeout,
     Unsolicited,
@@ -59,6 +66,44 @@ FOUND: Final = {
     "a link is held for a while, and a spoken answer is cut": found(
         Step(fault=Hold(seconds=7.0), at=1.0), seconds=270.0, lead=None, while_busy="empty",
         turns=(Turn(kind="spoken", answer=20.0), Turn(answer=20.0, pause=0.5)),
+    ),
+    # P17: the way of an answer was a rounding error shorter than the least round trip, and it was about nothing.
+    "a spoken answer takes exactly as long as a ping": found(
+        seconds=260.0, turns=(Turn(answer=4.0, barge_in=3.0), Turn(kind="spoken", pause=2.0)),
+        connection=120.0, setup=0.3, latency=0.04, thinking=0.0, late=1.5,
+    ),
+    # P17: the end of the first answer settled all questions, and those that came after it were heard twice later.
+    "questions that interrupt each other are replayed, and replayed again": Plan(
+        talk=Conversation(turns=(Turn(answer=2.0, pause=0.5),), patience=3.0),
+        service=Service(connection=180.0, lead=None, thinking=0.0, late=1.5),
+        client=Client(hook="seed", policy={"seed_timeout": 15.0}), steps=(Step(fault=SlowHook(12.0, 1e6)),),
+    ),
+    # P14: a false alarm, what the first process had read was taken for what the second one had in hand.
+    "a stale handle turns out to be poisoned": found(
+        Step(fault=PoisonHandles(), at=30.0), Step(fault=Crash("stale"), at=55.0),
+        seconds=130.0, turns=Conversation().turns,
+    ),
+    # P20: false alarms, the session began when the client heard so, and a connection was left long before its limit.
+    "it takes long to hear that a session has begun": Plan(
+        seconds=360.0, service=Service(session=300.0), steps=(Step(fault=Latency(delay=2.0)),),
+        client=Client(compressed=False, policy={"session_limit": 300.0}),
+    ),
+    "a session that nobody uses reaches its limit": Plan(
+        service=Service(connection=1e6, session=300.0), steps=(Step(fault=LimitData(0), state="HANDLE_EXPIRED"),),
+        client=Client(compressed=False, policy={"session_limit": 300.0}),
+    ),
+    # P3: a false alarm, the clock was set in the instant of the dial, after the decision.
+    "the wall clock jumps as a dial begins": Plan(
+        seconds=370.0,
+        steps=(Step(fault=StepWall(7300.0), state="RESUMING", times=2), Step(fault=Crash(), at=300.0)),
+    ),
+    # P17: a false alarm, the turn had been given up long before its connection was lost.
+    "a turn is given up, and then its connection is lost": Plan(
+        seconds=300.0, service=Service(connection=120.0, lead=None), client=Client(policy={"withhold_repeats": False}),
+        talk=Conversation(
+            turns=(Turn(answer=25.0), Turn(barge_in=3.0), Turn(kind="marked"), Turn(kind="spoken", pause=6.0))
+        ),
+        steps=(Step(fault=MuteAfterSetup(), at=30.0, times=2), Step(fault=RejectHandles(), at=170.0)),
     ),
     # P13: a false alarm, chaos gave a client what another one had been refused.
     "a dead handle is given to a herd": Plan(

@@ -32,9 +32,9 @@ def _begin(scene: Scene) -> None:
         return
     if not s.answering:
         # What the answer can be about: what was written the least round trip ago (the newest may be long out of date,
-        # and longer than the way of this answer), and in any case the oldest open question.
+        # and longer than the way of this answer; none is exact), and in any case the oldest open question.
         asked = tuple(position for position in s.owed[:1] if position <= journal.last_written)
-        s.asked_at = max((journal.reached(s.now - s.least_round_trip), *asked))
+        s.asked_at = max((journal.reached(s.now - 0.9 * s.least_round_trip), *asked))
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
     s.returning = s.interrupted = False
@@ -87,6 +87,8 @@ def _settle(scene: Scene) -> None:
     s = scene.situation
     about = s.asked_at if s.answering else min((scene.journal.last_written, *s.owed[:1]))
     settled = tuple(position for position in s.owed if position <= about)
+    if s.interrupted:
+        settled = settled[:1]  # by the next of them, whose answer begins now
     s.owed = s.owed[len(settled) :]
     if settled:
         # The first is answered for certain. Those behind it were answered with it, or are still on their way.

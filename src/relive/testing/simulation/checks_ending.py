@@ -138,17 +138,29 @@ def limits_are_warned_of(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         warned = [notice.at for notice in story.kinds["notice"] if notice.what == "session_limit"]
         video = next((sent.at for sent in story.ledger.sent if sent.item.kind == "video"), None)
-        for _, admission in facts.admitted(story):
+        ups = {record.data[0]: record.at for record in story.kinds["up"]}
+        for number, admission in facts.admitted(story):
             session = admission.session
-            if session is None or not session.over or admission.ended_by != "limit" or admission.ended_at is None:
+            if (
+                number not in ups
+                or session is None
+                or not session.over
+                or admission.ended_by != "limit"
+                or admission.ended_at is None
+            ):
                 continue
-            if admission.number != session.connections[-1] or admission.up_at is None:
+            if number not in ups or admission.number != session.connections[-1] or admission.up_at is None:
                 continue
             ended, up = admission.ended_at - began, admission.up_at - began
+            if any(opened.data[0] > number and opened.at < ended for opened in story.kinds["open"]):
+                continue  # it was left long before
             if ended - max(up, video or 0.0) < _MOMENT:
                 continue
-            by = ended if video is not None else max(ended - policy.limit_warning, up) + _MOMENT
-            known = any(session.started_at - began - EPS <= at <= by + EPS for at in warned)
+            started = session.started_at - began
+            # The client's count begins when it hears that the session has.
+            heard = next((at for at in ups.values() if at >= started), started)
+            by = ended if video is not None else max(ended - policy.limit_warning + heard - started, up) + _MOMENT
+            known = any(started - EPS <= at <= by + EPS for at in warned)
             if not known and story.life.number == 1:
                 yield story.wrong("P20", ended, "the session reached its limit without a warning")
 

@@ -6,7 +6,7 @@ itself (flow, probes) is kept apart, so that a checker may walk through the rest
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -202,6 +202,11 @@ class Facts:
         """What the wall clock showed then, but for a constant."""
         times, sums = self._clock_steps
         return at + sums[bisect_right(times, at) - 1]
+
+    def wall_at_least(self, at: float) -> float:
+        """As `wall`; the least that it showed then, if it was set at that very instant."""
+        times, sums = self._clock_steps
+        return at + min(sums[max(0, bisect_left(times, at) - 1) : bisect_right(times, at)])
 
 
 def seconds_of(time_left: Any) -> float:

@@ -143,7 +143,7 @@ def _step(facts: Facts, hand: _Hand, step: Record) -> None:
     if what in _PROOF:
         hand.proven = True
     if what != "DialStarted" and dest in ("RESUMING", "CONNECTING"):
-        hand.decided_wall = facts.wall(step.at)
+        hand.decided_wall = facts.wall_at_least(step.at)
     if source in LIVE and dest not in LIVE:
         hand.down_wall = facts.wall(step.at)
         _judge(facts, hand, step)

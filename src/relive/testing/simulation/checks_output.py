@@ -199,6 +199,8 @@ def interruptions_are_told(facts: Facts) -> Iterator[Violation]:
                     open_ = False
             elif record.kind == "read" and record.what == "serverContent" and "interrupted" in (record.data or ()):
                 told = True
+            elif record.kind == "made" and record.what == "turn_complete":
+                open_ = False
             elif record.kind == "heard" and cut is not None and record.what in ("over", "calls", "interrupted"):
                 if record.what != "interrupted":
                     yield story.wrong("P17", record.at, f"a turn was cut, and {record.what} came instead of that")

@@ -4,7 +4,7 @@ Items are known by their numbers. Those that carry none (marks) are recognised b
 others on their connection.
 
 A client's timeline goes through the sessions that it had, oldest first. Of a session that was lost it holds what the
-newest handle covers that was read from it: the rest is to be sent again, to the next one.
+handle covers that was in hand last: the rest is to be sent again, to the next one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import attrs
@@ -103,10 +104,12 @@ def _marks(accounts: Sequence[Account]) -> dict[str, list[int]]:
 
 
 def _covered(facts: Facts, stories: Sequence[Story], session: Session) -> int:
-    """How much of a lost session the newest handle covers that was read from it."""
+    """How much of a lost session the handle in hand covers: the newest that was read from it, or else presented."""
     for story in reversed(stories):
-        for _, _, update in reversed(story.reads):
-            snapshot = facts.handles.get(update.handle) if update.usable and update.handle is not None else None
+        read = (update.handle for _, _, update in reversed(story.reads) if update.usable)
+        presented = (record.data[1] for record in reversed(story.kinds["open"]))
+        for handle in chain(read, presented):
+            snapshot = facts.handles.get(handle) if handle is not None else None
             if snapshot is not None and snapshot.session is session:
                 return snapshot.length
     return 0
