@@ -26,9 +26,8 @@ if TYPE_CHECKING:
         TableError,
         UsageError,
     )
-    from relive.ports import Clock, HandleStore, Notice, Observer, Said, Transport
+    from relive.ports import Clock, HandleStore, Notice, Observer, Said, Stats, Transport
     from relive.runtime.limiter import DialLimiter
-    from relive.runtime.stats import Stats
     from relive.session import Seed, Session, connect
     from relive.stores.memory import MemoryStore
 
@@ -77,9 +76,8 @@ if not TYPE_CHECKING:  # to a type checker the names above are all there is
             "CommandError", "ReceiverBusy", "ReliveError", "SendBufferFull", "SessionClosed", "SessionFailed",
             "SettingError", "TableError", "UsageError",
         ),
-        "relive.ports": ("Clock", "HandleStore", "Notice", "Observer", "Said", "Transport"),
+        "relive.ports": ("Clock", "HandleStore", "Notice", "Observer", "Said", "Stats", "Transport"),
         "relive.runtime.limiter": ("DialLimiter",),
-        "relive.runtime.stats": ("Stats",),
         "relive.session": ("Seed", "Session", "connect"),
         "relive.stores.memory": ("MemoryStore",),
     }  # fmt: skip

@@ -150,6 +150,65 @@ class HandleStore(Protocol):
         ...
 
 
+@attrs.frozen
+class Lease:
+    """Who may write to a session: one owner at a time, each under a higher epoch than all before."""
+
+    owner: str
+    "Who holds it."
+    epoch: int
+    "First part of the generation of what is saved under it; a store refuses what is saved under an older one."
+    left: float
+    "Seconds until it ends, by the store's clock, unless it is renewed."
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """What a `HandleStore` can offer besides: one owner for each session, across processes and machines."""
+
+    async def claim(self, key: str, owner: str, *, ttl: float) -> Lease:
+        """Own this session for `ttl` seconds, if nobody does. The epoch is above all that was ever saved or claimed.
+
+        Returns:
+            The lease that there is now: ours if its `owner` is the one that was given, else somebody else's.
+        """
+        ...
+
+    async def renew(self, key: str, lease: Lease, *, ttl: float) -> bool:
+        """Own it for `ttl` seconds from now. Also when the lease has run out, if nobody else has claimed it since.
+
+        Returns:
+            False: somebody else has claimed it, or the key was deleted.
+        """
+        ...
+
+    async def release(self, key: str, lease: Lease) -> None:
+        """Own it no longer, if it is ours still: another may claim it at once. What was saved stays, and the epoch."""
+        ...
+
+
+@attrs.frozen
+class Entry:
+    """What a store can show of a session to whoever looks after it."""
+
+    key: str
+    stored: Stored
+    generation: tuple[int, int]
+    expires: float | None
+    "Wall-clock seconds when its checkpoint is no longer handed out; None if there is no checkpoint."
+    lease: Lease | None = None
+    "Who holds it now; None if nobody does."
+
+
+@runtime_checkable
+class Browsable(Protocol):
+    """What a `HandleStore` can offer besides: looking at what is there, for the command line."""
+
+    async def browse(self, key: str | None = None) -> list[Entry]:
+        """All sessions that are there, or the one under this key, ordered by key."""
+        ...
+
+
 class Clock(Protocol):
     """Time and chance. `now` must be the running event loop's clock."""
 
@@ -176,6 +235,68 @@ class Notice:
     at: float
     "Monotonic seconds."
     connection: int
+    seconds: float | None = None
+    "How long it took, where that is what it tells of: ``dialled``, ``saved``."
+
+
+@attrs.frozen
+class Stats:
+    """Counts since the session began. Frames are counted, not bytes, unless a field says so."""
+
+    connections: int
+    "Connections that came up."
+    openings: int
+    "Attempts to open one."
+    resumed: int
+    "Connections that resumed the conversation."
+    not_restored: int
+    "Connections that came up without its context."
+    go_aways: int
+    "GoAway notices heard."
+    frames_accepted: int
+    "Frames taken from the application."
+    frames_written: int
+    "Frames written to the network, repeats and seeds included."
+    frames_covered: int
+    "Frames that a handle covers."
+    frames_replayed: int
+    "Frames written again."
+    frames_uncertain: int
+    "Of these, frames the server may have had already: without message indices these may be doubled."
+    frames_waiting: int
+    "Frames accepted and not written yet."
+    frames_uncovered: int
+    "Frames written that no handle covers yet."
+    dropped_audio: int
+    "Audio frames dropped for their age."
+    dropped_video: int
+    "Video frames dropped for a newer one."
+    dropped_answers: int
+    "Tool responses not sent, because the resumed session cannot know their calls."
+    trimmed_answers: int
+    "Batches of tool responses from which such answers were removed."
+    forgotten: int
+    "Written frames forgotten above the journal's limit."
+    frames_received: int
+    "Frames read from the network."
+    frames_delivered: int
+    "Of these, frames handed to the application."
+    frames_withheld_repeats: int
+    "Frames of answers that the application had already had."
+    frames_withheld_malformed: int
+    "Frames that the SDK would have raised on."
+    frames_synthetic: int
+    "Frames that we made: interruptions, ends of turns, cancelled tool calls."
+    reader_stalls: int
+    "Times that reading paused because nobody received."
+    observer_overflows: int
+    "Transitions and notices that a slow observer missed."
+    store_errors: int
+    "Saves and loads that failed or took too long."
+    journal_bytes: int
+    "Bytes that wait to be written, or are kept for a replay."
+    handle_age: float | None
+    "Seconds since the newest handle came, by the wall clock; None without one."
 
 
 @runtime_checkable
@@ -188,6 +309,15 @@ class Observer(Protocol):
 
     def notice(self, notice: Notice) -> None:
         """Something else happened."""
+        ...
+
+
+@runtime_checkable
+class Meter(Observer, Protocol):
+    """An observer that is told the counts as well."""
+
+    def counted(self, stats: Stats) -> None:
+        """How the counts stand: after each transition, and with each notice that a checkpoint was saved."""
         ...
 
 

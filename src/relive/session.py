@@ -18,8 +18,8 @@ from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table
 from relive.core.table import TABLE, State
 from relive.errors import SessionClosed, SessionFailed, SettingError
-from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Transport
-from relive.runtime import Channel, DialLimiter, Runtime, Stats
+from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Stats, Transport
+from relive.runtime import Channel, DialLimiter, Runtime
 from relive.runtime.runtime import End
 from relive.transports.genai import ClientFactory, Config, GenaiTransport, resolve
 

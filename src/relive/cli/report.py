@@ -7,7 +7,7 @@ import attrs
 from relive.cli.account import Account
 from relive.cli.plan import Plan
 from relive.core.effects import Transition, Verdict
-from relive.runtime import Stats
+from relive.ports import Stats
 
 
 @attrs.frozen

@@ -3,6 +3,5 @@
 from relive.runtime.channel import Channel
 from relive.runtime.limiter import DialLimiter
 from relive.runtime.runtime import Runtime
-from relive.runtime.stats import Stats
 
-__all__ = ["Channel", "DialLimiter", "Runtime", "Stats"]
+__all__ = ["Channel", "DialLimiter", "Runtime"]

@@ -24,7 +24,7 @@ from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table, name_of
 from relive.core.table import TABLE
 from relive.errors import CommandError, SessionClosed, SessionFailed
-from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Transport
+from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Stats, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
 from relive.runtime.dialling import Dialling, discreet
@@ -33,7 +33,6 @@ from relive.runtime.keeper import Keeper
 from relive.runtime.limiter import DialLimiter
 from relive.runtime.link import Link
 from relive.runtime.room import Room
-from relive.runtime.stats import Stats
 from relive.runtime.tasks import Tasks, start
 from relive.runtime.watch import Watch
 
@@ -170,8 +169,13 @@ class Runtime:
 
     def stats(self) -> Stats:
         """What was counted so far."""
-        store_errors = self._keeper.errors if self._keeper is not None else 0
-        return self.delivery.counts.stats(self.lifecycle.journal, self.watch.overflows, store_errors)
+        checkpoint = self.lifecycle.scene.situation.checkpoint
+        return self.delivery.counts.stats(
+            self.lifecycle.journal,
+            overflows=self.watch.overflows,
+            store_errors=self._keeper.errors if self._keeper is not None else 0,
+            handle_age=self.clock.wall() - checkpoint.wall if checkpoint is not None else None,
+        )
 
     def tell(self, event: ev.Event) -> None:
         """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn.

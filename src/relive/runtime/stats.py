@@ -1,4 +1,4 @@
-"""What a session counts. The list of fields is closed: each is here, with its meaning."""
+"""Counts what `relive.ports.Stats` tells."""
 
 from __future__ import annotations
 
@@ -6,62 +6,7 @@ import attrs
 
 from relive.core.effects import Verdict
 from relive.core.journal import Journal
-
-
-@attrs.frozen
-class Stats:
-    """Counts since the session began. Frames are counted, not bytes, unless a field says so."""
-
-    connections: int
-    "Connections that came up."
-    openings: int
-    "Attempts to open one."
-    resumed: int
-    "Connections that resumed the conversation."
-    not_restored: int
-    "Connections that came up without its context."
-    go_aways: int
-    "GoAway notices heard."
-    frames_accepted: int
-    "Frames taken from the application."
-    frames_written: int
-    "Frames written to the network, repeats and seeds included."
-    frames_covered: int
-    "Frames that a handle covers."
-    frames_replayed: int
-    "Frames written again."
-    frames_uncertain: int
-    "Of these, frames the server may have had already: without message indices these may be doubled."
-    frames_waiting: int
-    "Frames accepted and not written yet."
-    frames_uncovered: int
-    "Frames written that no handle covers yet."
-    dropped_audio: int
-    "Audio frames dropped for their age."
-    dropped_video: int
-    "Video frames dropped for a newer one."
-    dropped_answers: int
-    "Tool responses not sent, because the resumed session cannot know their calls."
-    trimmed_answers: int
-    "Batches of tool responses from which such answers were removed."
-    forgotten: int
-    "Written frames forgotten above the journal's limit."
-    frames_received: int
-    "Frames read from the network."
-    frames_delivered: int
-    "Of these, frames handed to the application."
-    frames_withheld_repeats: int
-    "Frames of answers that the application had already had."
-    frames_withheld_malformed: int
-    "Frames that the SDK would have raised on."
-    frames_synthetic: int
-    "Frames that we made: interruptions, ends of turns, cancelled tool calls."
-    reader_stalls: int
-    "Times that reading paused because nobody received."
-    observer_overflows: int
-    "Transitions and notices that a slow observer missed."
-    store_errors: int
-    "Saves and loads that failed or took too long."
+from relive.ports import Stats
 
 
 @attrs.define
@@ -87,7 +32,7 @@ class Counts:
         self.resumed += verdict.kind.startswith("resumed")
         self.not_restored += verdict.kind == "not_restored"
 
-    def stats(self, journal: Journal, overflows: int, store_errors: int) -> Stats:
+    def stats(self, journal: Journal, *, overflows: int, store_errors: int, handle_age: float | None) -> Stats:
         """All there is to tell."""
         counts = journal.counts
         return Stats(
@@ -116,4 +61,6 @@ class Counts:
             reader_stalls=self.reader_stalls,
             observer_overflows=overflows,
             store_errors=store_errors,
+            journal_bytes=journal.written_bytes + journal.waiting_bytes,
+            handle_age=handle_age,
         )

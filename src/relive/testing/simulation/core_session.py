@@ -16,10 +16,9 @@ from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
 from relive.errors import SessionClosed, SessionFailed
-from relive.ports import HandleStore, Notice
+from relive.ports import HandleStore, Notice, Stats
 from relive.runtime.delivery import Delivery
 from relive.runtime.dialling import discreet
-from relive.runtime.stats import Stats
 from relive.testing.server_client import DEVELOPER_PATH, VERTEX_PATH
 from relive.testing.simulation.core_asking import Asking, Hook
 from relive.testing.simulation.core_dial import Dial, Limiter, setup_frame
@@ -174,8 +173,13 @@ class Session:
 
     def stats(self) -> Stats:
         """What was counted so far."""
-        errors = self._keeper.errors if self._keeper is not None else 0
-        return self.delivery.counts.stats(self.journal, 0, errors)
+        checkpoint = self.lifecycle.scene.situation.checkpoint
+        return self.delivery.counts.stats(
+            self.journal,
+            overflows=0,
+            store_errors=self._keeper.errors if self._keeper is not None else 0,
+            handle_age=self.time.lead + self.time.now - checkpoint.wall if checkpoint is not None else None,
+        )
 
     def tell(self, event: ev.Event) -> None:
         """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn."""
