@@ -19,6 +19,8 @@ HEAVY = {
     "google",
     "httpx",
     "hypothesis",
+    "opentelemetry",
+    "prometheus_client",
     "pydantic",
     "pytest",
     "redis",

@@ -5,10 +5,14 @@
     ReliveError
     ├── UsageError                 you: the call cannot be right
     │   ├── SettingError             a setting has a wrong value (also a ValueError)
+    │   ├── MissingExtra             an extra is not installed (also an ImportError)
     │   ├── CommandError             not in this state: sending after close, entering twice (also a RuntimeError)
     │   └── ReceiverBusy             two receivers at once (also a RuntimeError)
     ├── TableError                 you: a table that cannot work (also a ValueError)
     ├── SessionClosed              you: the session was closed by this side
+    ├── StoreError                 they: a store did not do what it was asked; sessions go on
+    │   ├── StoreUnavailable         it cannot be reached, or written, now: try later
+    │   └── StoreUnreadable          what it holds cannot be used: look after it, nothing was overwritten
     ├── SessionFailed              they: the session was given up; `failure` says why
     └── SendBufferFull             they: nothing could be written for too long; the session goes on
 
@@ -46,6 +50,18 @@ class SettingError(UsageError, ValueError):
         return f"{self.name} is {self.value!r}, but must be {self.expected}"
 
 
+class MissingExtra(UsageError, ImportError):
+    """What was asked for needs packages that only an extra of relive brings."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what = what
+        self.extra = extra
+        super().__init__(what, extra)
+
+    def __str__(self) -> str:
+        return f"{self.what} needs an extra of relive: pip install 'relive[{self.extra}]'"
+
+
 class CommandError(UsageError, RuntimeError):
     """The session cannot do this in its state."""
 
@@ -81,6 +97,26 @@ class SessionClosed(ReliveError):
 
     def __str__(self) -> str:
         return "the session is closed; open another with relive.connect()"
+
+
+class StoreError(ReliveError):
+    """A store did not do what it was asked. Never says what was to be stored: handles are secrets."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(where, problem)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or cannot be written, now. Sessions go on, and try again with the next handle."""
+
+
+class StoreUnreadable(StoreError):
+    """What the store holds cannot be used: it is broken, somebody else's, or sealed with a key that is not there."""
 
 
 class SessionFailed(ReliveError):

@@ -230,13 +230,16 @@ class Notice:
     """Something happened that is no transition, and that nobody should miss."""
 
     what: str
-    "One word: ``malformed_frame``, ``index_anomaly``, ``reader_stalled``, ``store_error``, ``session_limit`` …"
+    """One word. Of what goes wrong: ``malformed_frame``, ``index_anomaly``, ``reader_stalled``, ``store_error``,
+    ``session_limit`` …; of every session: ``dialled``, ``go_away``, ``saved``, ``lost``, ``failed``."""
     detail: str
+    """In words. Of ``lost``, ``failed`` and a ``dialled`` that failed it is a word for programs, and after a colon what
+    the server said: a close code, an HTTP status, ``network`` or ``local``; of ``failed`` the failure's cause."""
     at: float
     "Monotonic seconds."
     connection: int
     seconds: float | None = None
-    "How long it took, where that is what it tells of: ``dialled``, ``saved``."
+    "How long it took: ``dialled`` (if it came up), ``saved``; how long is left: ``go_away`` (0.0 if nobody says)."
 
 
 @attrs.frozen
@@ -317,7 +320,7 @@ class Meter(Observer, Protocol):
     """An observer that is told the counts as well."""
 
     def counted(self, stats: Stats) -> None:
-        """How the counts stand: after each transition, and with each notice that a checkpoint was saved."""
+        """How the counts stand: after each transition, each notice that a checkpoint was saved, and at the end."""
         ...
 
 

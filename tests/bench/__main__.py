@@ -37,6 +37,7 @@ from tests.bench.imports import imports
 from tests.bench.machine import machine
 from tests.bench.simulation import simulation
 from tests.bench.size import size
+from tests.bench.stores import stores
 
 
 def measure(only: str, *, quick: bool) -> Iterator[Figure]:
@@ -50,6 +51,7 @@ def measure(only: str, *, quick: bool) -> Iterator[Figure]:
         "machine": lambda: machine(100 // less),
         "import": lambda: imports(20 // less),
         "simulation": lambda: simulation(8 // less),
+        "stores": lambda: stores(4000 // less),
     }
     for name, part in parts.items():
         if name.startswith(only) or only.startswith(name):
@@ -63,7 +65,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
-        "--only", default="", metavar="PART", help="receive, send, session, event, machine, import or simulation"
+        "--only", default="", metavar="PART", help="receive, send, session, event, machine, import, simulation, stores"
     )
     options = parser.parse_args()
     figures = list(measure(options.only, quick=options.quick))

@@ -28,6 +28,7 @@ from relive.testing import loop as sim
 from relive.transports.memory import KNOWN_KEYS
 
 RESET = Dropped(None, "connection reset", origin="network")
+ROUTINE = {"dialled", "go_away", "lost", "saved", "failed"}
 AUDIO = '{"realtime_input": {"audio": {"data": "AAAA", "mime_type": "audio/pcm;rate=16000"}}}'
 ACTIVITY = '{"realtime_input": {"audio_stream_end": true}}'
 
@@ -247,7 +248,13 @@ class Witness:
 
     @property
     def troubles(self) -> list[str]:
-        return [notice.what for notice in self.notices]
+        """What is not told of every session."""
+        return [notice.what for notice in self.notices if notice.what not in ROUTINE]
+
+    @property
+    def details(self) -> list[str]:
+        """The same in words."""
+        return [notice.detail for notice in self.notices if notice.what not in ROUTINE]
 
 
 @attrs.define

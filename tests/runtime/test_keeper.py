@@ -45,7 +45,7 @@ async def test_a_save_that_hangs_is_given_up_and_the_next_one_made() -> None:
         await asyncio.sleep(2)
         assert [handle for handle, _ in shelf.saved] == ["two"]
         assert play.witness.troubles == ["store_error"]
-        assert play.witness.notices[0].detail == "save failed: TimeoutError"
+        assert play.witness.details[0] == "save failed: TimeoutError"
 
 
 @simulated
@@ -72,7 +72,7 @@ async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() 
         await moment()
         assert str(play.runtime.lifecycle.verdict) == "not_restored(rejected)"
         assert play.witness.troubles == ["handle_quarantined", "store_error"]
-        assert play.witness.notices[-1].detail == "condemn failed: OSError"
+        assert play.witness.details[-1] == "condemn failed: OSError"
     keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
     keeper.save(Checkpoint("one"))
     keeper.condemn("other")

@@ -180,7 +180,7 @@ async def world(
             client,
             model="models/memory",
             policy=policy or relive.Policy(),
-            observers=[_Recorder(transcript, notices)],
+            observers=[_Recorder(transcript, notices), *options.pop("observers", ())],
             clock=LoopClock(seed=1),
             **options,
         ) as session:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import relive
 from relive.cli.demo import Backend, run_demo, run_live
+from relive.cli.handles import handles
 from relive.cli.plan import make_plan
 from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
@@ -131,6 +132,7 @@ def _explore(
 
 
 app.command("simulate")(simulate)
+app.add_typer(handles, name="handles")
 
 
 @app.command("serve")

@@ -26,7 +26,7 @@ class Delivery:
         policy: the numbers.
         known_keys: top-level keys of server frames that the application's SDK understands.
         tell: where facts go.
-        notice: where anomalies go.
+        notice: where anomalies go, and the server's notices.
         remember: whether to keep a transcript.
     """
 
@@ -40,7 +40,7 @@ class Delivery:
         known_keys: frozenset[str],
         *,
         tell: Callable[[ev.Event], None],
-        notice: Callable[[str, str], None],
+        notice: Callable[[str, str, float | None], None],
         remember: bool,
     ) -> None:
         self.inbox = Inbox(policy.output_limit)
@@ -107,7 +107,7 @@ class Delivery:
     async def room(self) -> None:
         """Wait until a receiver has made room; say so, because the connection is not read meanwhile."""
         self.counts.reader_stalls += 1
-        self._notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses")
+        self._notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses", None)
         await self.inbox.room()
 
     def _heard(self, frame: bytes, reading: wire.Reading) -> None:
@@ -120,13 +120,14 @@ class Delivery:
                 self._seen = self.counts.received
             elif isinstance(event, ev.GoAwayReceived):
                 self.counts.go_aways += 1
+                self._notice("go_away", "", event.time_left)
             late = self.held_since is not None and isinstance(event, ev.CheckpointReceived)
             self._tell(attrs.evolve(event, held_since=self.held_since) if late else event)
 
     def _deliver(self, frame: bytes, reading: wire.Reading, *, withholding: bool) -> None:
         counts, out = self.counts, reading.deliver
         if reading.problem:
-            self._notice("malformed_frame", reading.problem)
+            self._notice("malformed_frame", reading.problem, None)
             if out is None:
                 counts.withheld_malformed += 1
                 if self._policy.deliver_malformed and not reading.events:

@@ -21,6 +21,17 @@ def discreet(drop: Dropped, handle: str | None) -> Dropped:
     return attrs.evolve(drop, reason=drop.reason.replace(handle, "…")) if handle else drop
 
 
+def in_short(drop: Dropped) -> str:
+    """The same in a line: its close code, HTTP status or origin, and what the server said with a close.
+
+    The text of anything else is left out, of an exception or of a page that a proxy sent: there is no telling what it
+    quotes.
+    """
+    kind = drop.code or drop.status or drop.origin
+    said = drop.reason if drop.code is not None and drop.origin == "server" else ""
+    return f"{kind}: {said}" if said else str(kind)
+
+
 class Dialling:
     """Has the transport open a connection, and tells what came of it, if that is still wanted.
 
@@ -30,9 +41,10 @@ class Dialling:
         tasks: where dials run.
         tell: where the start of a dial, and its failure, go.
         up: gets the number and the connection that is up.
+        notice: told how long a dial took, or why it failed.
     """
 
-    __slots__ = ("_cause", "_limiter", "_task", "_tasks", "_tell", "_transport", "_up")
+    __slots__ = ("_cause", "_limiter", "_notice", "_task", "_tasks", "_tell", "_transport", "_up")
 
     def __init__(
         self,
@@ -42,12 +54,14 @@ class Dialling:
         *,
         tell: Callable[[ev.Event], None],
         up: Callable[[int, Connection], None],
+        notice: Callable[[str, str, float | None], None],
     ) -> None:
         self._transport = transport
         self._limiter = limiter
         self._tasks = tasks
         self._tell = tell
         self._up = up
+        self._notice = notice
         self._task: asyncio.Task[None] | None = None
         self._cause: tuple[Exception, str | None] | None = None
 
@@ -70,9 +84,11 @@ class Dialling:
             task.cancel()
 
     async def _dial(self, opening: Opening) -> None:
+        loop = asyncio.get_running_loop()
         try:
             async with self._limiter or shared_limiter():
                 self._tell(ev.DialStarted(opening.number))
+                began = loop.time()
                 connection = await self._transport.open(opening)
         except asyncio.CancelledError:
             if self._task is asyncio.current_task():  # somebody else cancelled it
@@ -89,7 +105,11 @@ class Dialling:
                 cut(connection)
                 return
             self._task = None
+            self._notice("dialled", "", loop.time() - began)
             self._up(opening.number, connection)
 
     def _failed(self, opening: Opening, drop: Dropped) -> None:
-        self._tell(ev.OpenFailed(opening.number, discreet(drop, opening.handle)))
+        drop = discreet(drop, opening.handle)
+        if self._task is asyncio.current_task():  # else nobody waits for it any more
+            self._notice("dialled", in_short(drop), None)
+        self._tell(ev.OpenFailed(opening.number, drop))

@@ -27,7 +27,7 @@ from relive.errors import CommandError, SessionClosed, SessionFailed
 from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Stats, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
-from relive.runtime.dialling import Dialling, discreet
+from relive.runtime.dialling import Dialling, discreet, in_short
 from relive.runtime.ending import release
 from relive.runtime.keeper import Keeper
 from relive.runtime.limiter import DialLimiter
@@ -93,7 +93,7 @@ class Runtime:
             table=table,
             engine=engine,
         )
-        self.watch = Watch(observers)
+        self.watch = Watch(observers, self.stats)
         tell, notice = self.tell, self.notice  # one each: every mention of a method makes another
         self.delivery = Delivery(
             self.lifecycle,
@@ -117,7 +117,7 @@ class Runtime:
         self._send_error = send_error
         self._tasks = Tasks(self.broke)
         self._asking = Asking(seed, self._tasks, tell=tell, notice=notice)
-        self._dialling = Dialling(transport, limiter, self._tasks, tell=tell, up=self._up)
+        self._dialling = Dialling(transport, limiter, self._tasks, tell=tell, up=self._up, notice=notice)
         self._shutting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -212,7 +212,10 @@ class Runtime:
     def dropped(self, number: int, drop: Dropped) -> None:
         """A connection was lost."""
         checkpoint = self.lifecycle.scene.situation.checkpoint
-        self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
+        drop = discreet(drop, checkpoint.handle if checkpoint is not None else None)
+        if not self.lifecycle.final:  # else it was lost while the last frames went out
+            self.notice("lost", in_short(drop))
+        self.tell(ev.ConnectionDropped(number, drop))
 
     def held(self, since: float | None) -> None:
         """What is read from now on may have waited since then; None: it is read as it comes."""
@@ -240,10 +243,10 @@ class Runtime:
             self._facts.clear()
             self._shut(flush=False)
 
-    def notice(self, what: str, detail: str) -> None:
+    def notice(self, what: str, detail: str, seconds: float | None = None) -> None:
         """Tell the observers of something that is no transition."""
-        log.info("%s: %s", what, detail)
-        self.watch.tell(Notice(what, detail, self.clock.now(), self.lifecycle.connection))
+        now = asyncio.get_running_loop().time()  # the same as the clock's, which may be what broke
+        self.watch.tell(Notice(what, detail, now, self.lifecycle.connection, seconds))
 
     def _perform(self, order: do.Effect) -> None:
         match order:
@@ -295,7 +298,6 @@ class Runtime:
                 assert_never(order)
 
     def _report(self, step: do.Transition) -> None:
-        log.info("%s → %s on %s (connection %d)", step.source, step.dest, step.event, step.connection)
         if step.dest == "ACTIVE" and step.verdict is not None:
             self.delivery.counts.came_up(step.verdict)
         self.watch.tell(step)
@@ -376,6 +378,9 @@ class Runtime:
 
     def _shut(self, *, flush: bool) -> None:
         self.ended = self.ended or SessionClosed()
+        if isinstance(self.ended, SessionFailed):
+            failure = self.ended.failure
+            self.notice("failed", f"{failure.cause}: {in_short(failure.drop)}" if failure.drop else failure.cause)
         self.delivery.inbox.end(self.receive_error)
         self.outgoing.end()
         self._dialling.abandon()

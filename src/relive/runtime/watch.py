@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from relive.core.effects import Transition
-from relive.ports import Notice, Observer
+from relive.ports import Meter, Notice, Observer, Stats
 from relive.runtime.tasks import Tasks
+from relive.telemetry.logging import LogObserver
 
 log = logging.getLogger("relive")
 
 BOUND = 1000
 "Transitions and notices kept for one slow listener; more are dropped and counted."
+_LOG = LogObserver()
+"""Writes the log of every session that has no `LogObserver` of its own. It is told at once, because a task for each
+session would weigh more than a line that nobody asked for."""
 
 
 class Watch:
@@ -23,13 +27,21 @@ class Watch:
 
     With one exception that cannot be helped: observers are called on the event loop, and one that blocks it blocks
     everything that runs there.
+
+    Args:
+        observers: who looks.
+        stats: makes the counts for those observers that are a `Meter`.
     """
 
-    __slots__ = ("_ended", "_followers", "_observers", "_queue", "_task", "_waiters", "_wake", "overflows")
+    __slots__ = ("_ended", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task", "_waiters",
+                 "_wake", "overflows")  # fmt: skip
 
-    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+    def __init__(self, observers: Iterable[Observer] = (), stats: Callable[[], Stats] | None = None) -> None:
         self.overflows = 0
         self._observers = tuple(observers)
+        self._meters = tuple(observer for observer in self._observers if isinstance(observer, Meter))
+        self._stats = stats if self._meters else None
+        self._log = None if any(isinstance(observer, LogObserver) for observer in self._observers) else _LOG
         self._queue: list[Transition | Notice] = []
         self._wake: asyncio.Future[None] | None = None
         self._followers: list[weakref.ref[Follower]] = []
@@ -44,6 +56,8 @@ class Watch:
 
     def tell(self, news: Transition | Notice) -> None:
         """Pass something on, without waiting for anybody."""
+        if self._log is not None:
+            _hand_out(news, self._log)
         if isinstance(news, Transition):
             for follower in self._following():
                 self.overflows += follower.put(news)
@@ -107,22 +121,35 @@ class Watch:
     async def _dispatch(self) -> None:
         while True:
             while self._queue:
-                self._hand_out(self._queue.pop(0))
+                news = self._queue.pop(0)
+                for observer in self._observers:
+                    _hand_out(news, observer)
+                if isinstance(news, Transition) or news.what == "saved":
+                    self._count()
                 await asyncio.sleep(0)
             if self._ended:
+                self._count()
                 return
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
-    def _hand_out(self, news: Transition | Notice) -> None:
-        for observer in self._observers:
-            try:
-                if isinstance(news, Transition):
-                    observer.transition(news)
-                else:
-                    observer.notice(news)
-            except (Exception, asyncio.CancelledError):  # the result of a cancelled future raises the latter
-                log.exception("an observer raised; the session goes on")
+    def _count(self) -> None:
+        if self._stats is not None:
+            for meter in self._meters:
+                try:
+                    meter.counted(self._stats())
+                except (Exception, asyncio.CancelledError):
+                    log.exception("an observer raised; the session goes on")
+
+
+def _hand_out(news: Transition | Notice, observer: Observer) -> None:
+    try:
+        if isinstance(news, Transition):
+            observer.transition(news)
+        else:
+            observer.notice(news)
+    except (Exception, asyncio.CancelledError):  # the result of a cancelled future raises the latter
+        log.exception("an observer raised; the session goes on")
 
 
 class Follower:

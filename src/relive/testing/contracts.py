@@ -1,4 +1,4 @@
-"""What a store and a transport must do, as functions without pytest: run them on an implementation of your own.
+"""What a transport and a store must do, as functions without pytest: run them on an implementation of your own.
 
     async def test_my_store():
         await check_store(MyStore)
@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias
 
-from relive.core.checkpoint import Checkpoint
 from relive.core.effects import Open
-from relive.ports import Connection, ConnectionGone, HandleStore, Stored, Transport
+from relive.ports import Connection, ConnectionGone, Transport
 from relive.testing import server_client as words
+from relive.testing.contracts_stores import PATIENCE, MakeStore, check_store, made
 from relive.testing.server import FakeLiveServer
 
-T = TypeVar("T")
-MakeStore: TypeAlias = Callable[[], HandleStore | Awaitable[HandleStore]]
+__all__ = ["PATIENCE", "Host", "MakeStore", "MakeTransport", "check_store", "check_transport"]
+
 MakeTransport: TypeAlias = Callable[[], Transport | Awaitable[Transport]]
 
-PATIENCE: Final = 10.0
-"Seconds after which something that should happen has not."
 _MOMENT: Final = 0.2
 "Seconds in which something that should not happen would."
 
@@ -51,128 +48,6 @@ class Host(Protocol):
         ...
 
 
-async def check_store(make_store: MakeStore, *, ttl: float = 1.0) -> None:
-    """Hold a store to the contract of `HandleStore`.
-
-    Args:
-        make_store: makes a store that holds nothing under the keys ``relive-check-…``; may be an async function.
-        ttl: seconds of a time to live that is waited for; the shortest that the store can tell from none.
-
-    Raises:
-        AssertionError: it does not keep to the contract; says how.
-    """
-    for number, check in enumerate(_STORE_CHECKS):
-        store, key = await _made(make_store()), f"relive-check-{number}"
-        try:
-            async with asyncio.timeout(PATIENCE + 10 * ttl):
-                await check(store, key, ttl)
-                await store.delete(key)
-                await store.aclose()
-                await store.aclose()  # again and again
-        except TimeoutError:
-            raise AssertionError(f"a store answers in time; {check.__name__[1:]} took too long") from None
-        except AssertionError:
-            raise
-        except Exception as error:
-            raise AssertionError(f"a store raises nothing; {check.__name__[1:]} got {error!r}") from error
-        finally:
-            with contextlib.suppress(Exception):  # what it raises there has been told, or is not the point
-                await store.aclose()
-
-
-async def _knows_nothing_of_an_unknown_key(store: HandleStore, key: str, _ttl: float) -> None:
-    assert _empty(await store.load(key)), "an unknown key has nothing under it: None, or a Stored without anything"
-    await store.delete(key)  # raises nothing
-
-
-async def _gives_back_what_it_was_given(store: HandleStore, key: str, _ttl: float) -> None:
-    checkpoint = Checkpoint("händle/+=", "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}))
-    assert await store.save(key, checkpoint, generation=(1, 1), ttl=3600.0), "the first save is accepted: True"
-    found = await store.load(key)
-    assert found is not None and found.checkpoint == checkpoint, "what is loaded is what was saved, in every field"  # noqa: PT018
-    assert not found.condemned, "nothing is condemned that nobody condemned"
-
-
-async def _keeps_the_newest_generation(store: HandleStore, key: str, _ttl: float) -> None:
-    for name, generation, kept in (
-        ("a", (1, 5), True), ("b", (1, 6), True), ("c", (1, 5), False), ("d", (2, 1), True), ("e", (1, 9), False),
-        ("f", (2, 1), True),
-    ):  # fmt: skip
-        said = await store.save(key, Checkpoint(name), generation=generation, ttl=3600.0)
-        assert said is kept, f"generation {generation}: save says {kept}, a newer one wins, an older one is refused"
-    found = await _checkpoint(store, key)
-    assert found == Checkpoint("f"), "an older generation does not replace a newer one; the same one does"
-
-
-async def _forgets_a_checkpoint_after_its_time(store: HandleStore, key: str, ttl: float) -> None:
-    await store.save(key, Checkpoint("short"), generation=(1, 1), ttl=ttl)
-    assert await _checkpoint(store, key) is not None, "a checkpoint is there before its time to live is over"
-    await asyncio.sleep(1.5 * ttl)
-    assert await _checkpoint(store, key) is None, "a checkpoint is not handed out after its time to live"
-    await store.save(key, Checkpoint("long"), generation=(1, 2), ttl=ttl)
-    await asyncio.sleep(0.7 * ttl)
-    await store.save(key, Checkpoint("long"), generation=(1, 3), ttl=ttl)
-    await asyncio.sleep(0.7 * ttl)
-    assert await _checkpoint(store, key) is not None, "the time to live counts from the newest save"
-
-
-async def _keeps_tombstones(store: HandleStore, key: str, ttl: float) -> None:
-    await store.condemn(key, "one", ttl=3600.0)
-    await store.condemn(key, "two", ttl=ttl)
-    await store.condemn(key, "one", ttl=3600.0)
-    found = await store.load(key)
-    assert found is not None and found.condemned == {"one", "two"}, "what was condemned is told, before any save too"  # noqa: PT018
-    await store.save(key, Checkpoint("new"), generation=(1, 1), ttl=3600.0)
-    found = await store.load(key)
-    assert found is not None and "one" in found.condemned, "a save leaves tombstones standing"  # noqa: PT018
-    await asyncio.sleep(1.5 * ttl)
-    found = await store.load(key)
-    assert found is not None and found.condemned == {"one"}, "a tombstone stands for its time to live, and no longer"  # noqa: PT018
-    assert found.checkpoint == Checkpoint("new"), "a tombstone that goes leaves the checkpoint"
-
-
-async def _deletes(store: HandleStore, key: str, _ttl: float) -> None:
-    await store.save(key, Checkpoint("gone"), generation=(9, 9), ttl=3600.0)
-    await store.condemn(key, "digest", ttl=3600.0)
-    await store.delete(key)
-    assert _empty(await store.load(key)), "after delete there is nothing: no checkpoint, no tombstones"
-    assert await store.save(key, Checkpoint("new"), generation=(1, 1), ttl=3600.0), "a deleted key has no generation"
-
-
-async def _keeps_keys_apart(store: HandleStore, key: str, _ttl: float) -> None:
-    keys = [f"{key}/{number}" for number in range(8)]
-    try:
-        await asyncio.gather(
-            *(store.save(one, Checkpoint(one), generation=(1, n), ttl=3600.0) for n, one in enumerate(keys)),
-            *(store.condemn(one, one, ttl=3600.0) for one in keys[::2]),
-        )
-        found = await asyncio.gather(*(store.load(one) for one in keys))
-        for n, (one, stored) in enumerate(zip(keys, found, strict=True)):
-            expected = Stored(Checkpoint(one), frozenset({one}) if n % 2 == 0 else frozenset())
-            assert stored == expected, "what is done to different keys at the same time does not touch the others"
-        for generation in (3, 1, 2):
-            await store.save(keys[0], Checkpoint(str(generation)), generation=(2, generation), ttl=3600.0)
-        assert await _checkpoint(store, keys[0]) == Checkpoint("3"), "of saves in any order the newest stays"
-    finally:
-        for one in keys:
-            await store.delete(one)
-
-
-_STORE_CHECKS: Final[tuple[Callable[[HandleStore, str, float], Coroutine[Any, Any, None]], ...]] = (
-    _knows_nothing_of_an_unknown_key, _gives_back_what_it_was_given, _keeps_the_newest_generation,
-    _forgets_a_checkpoint_after_its_time, _keeps_tombstones, _deletes, _keeps_keys_apart,
-)  # fmt: skip
-
-
-def _empty(found: Stored | None) -> bool:
-    return found is None or (found.checkpoint is None and not found.condemned)
-
-
-async def _checkpoint(store: HandleStore, key: str) -> Checkpoint | None:
-    found = await store.load(key)
-    return found.checkpoint if found is not None else None
-
-
 async def check_transport(make_transport: MakeTransport, host: Host) -> None:
     """Hold a transport to the contract of `Transport` and `Connection`.
 
@@ -184,7 +59,7 @@ async def check_transport(make_transport: MakeTransport, host: Host) -> None:
         AssertionError: it does not keep to the contract; says how.
     """
     for check in _TRANSPORT_CHECKS:
-        transport = await _made(make_transport())
+        transport = await made(make_transport())
         try:
             async with asyncio.timeout(3 * PATIENCE):
                 await check(transport, host)
@@ -377,7 +252,3 @@ async def _until(met: Callable[[], bool], sentence: str) -> None:
             return
         await asyncio.sleep(PATIENCE / 1000)
     raise AssertionError(sentence)
-
-
-async def _made(made: T | Awaitable[T]) -> T:
-    return await made if inspect.isawaitable(made) else cast("T", made)

@@ -261,9 +261,9 @@ class Session:
         checkpoint = self.lifecycle.scene.situation.checkpoint
         self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
 
-    def notice(self, what: str, detail: str) -> None:
+    def notice(self, what: str, detail: str, seconds: float | None = None) -> None:
         """Something that is no transition."""
-        self.scribe.notice(Notice(what, detail, self.time.now, self.lifecycle.connection))
+        self.scribe.notice(Notice(what, detail, self.time.now, self.lifecycle.connection, seconds))
 
     def up(self, number: int, end: End) -> None:
         """A connection is up."""

@@ -1,0 +1,215 @@
+"""A handle store in Redis, for workers on many machines. Needs the extra ``redis``; Redis 5 or newer, or Valkey."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar, cast
+
+from relive.core.checkpoint import Checkpoint
+from relive.errors import MissingExtra, StoreUnavailable, StoreUnreadable
+from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
+from relive.stores import redis_scripts as scripts
+from relive.stores.record import LONGEST, Record, decode_checkpoint, encode_checkpoint, unreadable
+
+try:
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as Lost, ReadOnlyError, RedisError, ResponseError, TimeoutError as Late
+except ImportError:
+    raise MissingExtra("a store in Redis", "redis") from None
+
+T = TypeVar("T")
+
+_TOMBSTONE: Final = "d:"
+_ROOM: Final = 500
+"Keys asked for at a time when all are looked at."
+
+
+class RedisStore:
+    """Keeps checkpoints, and who owns which session, in Redis.
+
+    Each session is one hash, under its key with a prefix, changed by scripts that Redis runs as one step. Time is the
+    server's, and Redis forgets a session by itself a day after all that was in it has run out. A call waits for a short
+    time and is not tried again: the session saves its next handle soon. After a failover the connections that were left
+    are given up, so the next call dials anew. Belongs to one event loop.
+
+    Epochs and sequence numbers must be below 2⁵³, which is what the scripts can count to.
+
+    Args:
+        client: a client from ``redis.asyncio``, with timeouts, retries, sentinels or a cluster as you like. It stays
+            yours: close it yourself. `from_url` makes one that suits.
+        prefix: what all keys begin with.
+    """
+
+    def __init__(self, client: Redis, *, prefix: str = "relive:") -> None:
+        self._client: Any = client  # its methods have types for the synchronous client as well
+        self._prefix = prefix
+        self._ours = False
+        self._scripts: dict[str, Any] = {}
+
+    @classmethod
+    def from_url(cls, url: str, *, prefix: str = "relive:", timeout: float = 1.0) -> RedisStore:
+        """A store that dials by itself, and closes its connections.
+
+        Args:
+            url: as in ``redis.from_url``: ``redis://…`` or ``rediss://…``. Options in its query win.
+            prefix: what all keys begin with.
+            timeout: seconds to wait for a connection, and for an answer.
+
+        Raises:
+            ValueError: the URL cannot be understood.
+        """
+        made = cast("Any", Redis).from_url(
+            url,
+            socket_connect_timeout=timeout,
+            socket_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # with 3 redis-py 8 listens for notices, and no longer sees that an idle connection has ended
+            client_name="relive",
+        )
+        store = cls(made, prefix=prefix)
+        store._ours = True
+        return store
+
+    def __repr__(self) -> str:
+        return f"<RedisStore: {self._prefix}*>"  # not the client: its repr can show a password
+
+    async def load(self, key: str) -> Stored | None:
+        """What is there under this key, if it is not too old."""
+        now, record = await self._read(self._prefix + key)
+        return record.stored(now) if record is not None else None
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        """Keep this checkpoint, unless a newer generation is there, or was claimed."""
+        text = encode_checkpoint(checkpoint)
+        return await self._run(scripts.SAVE, self._prefix + key, text, *generation, _ms(ttl)) == 1
+
+    async def condemn(self, key: str, digest: str, *, ttl: float) -> None:
+        """Put up a tombstone for the handle with this digest."""
+        await self._run(scripts.CONDEMN, self._prefix + key, _TOMBSTONE + digest, _ms(ttl))
+
+    async def delete(self, key: str) -> None:
+        """Forget this session."""
+        await self._answer(self._client.delete(self._prefix + key))
+
+    async def claim(self, key: str, owner: str, *, ttl: float) -> Lease:
+        """Own this session, if nobody does."""
+        holder, epoch, left = await self._run(scripts.CLAIM, self._prefix + key, owner, _ms(ttl))
+        return Lease(_text(holder), int(epoch), left / 1000)
+
+    async def renew(self, key: str, lease: Lease, *, ttl: float) -> bool:
+        """Own it further, if nobody has claimed it since."""
+        return await self._run(scripts.RENEW, self._prefix + key, lease.owner, lease.epoch, _ms(ttl)) == 1
+
+    async def release(self, key: str, lease: Lease) -> None:
+        """Own it no longer."""
+        await self._run(scripts.RELEASE, self._prefix + key, lease.owner, lease.epoch)
+
+    async def browse(self, key: str | None = None) -> list[Entry]:
+        """What is there. All of it is a walk through the whole database: for people, not for programs."""
+        names = [self._prefix + key] if key is not None else await self._names()
+        entries: list[Entry] = []
+        for name in sorted(names):
+            now, record = await self._read(name)
+            entry = record.entry(name.removeprefix(self._prefix), now) if record is not None else None
+            if entry is not None:
+                entries.append(entry)
+        return entries
+
+    async def aclose(self) -> None:
+        """Close the connections, if they are the store's own."""
+        if self._ours:
+            await self._answer(self._client.aclose())
+
+    async def _names(self) -> set[str]:
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in self._prefix) + "*"
+
+        async def walk() -> set[str]:  # which may show a key twice
+            return {_text(name) async for name in self._client.scan_iter(match=pattern, count=_ROOM)}
+
+        return await self._answer(walk())
+
+    async def _read(self, name: str) -> tuple[float, Record | None]:
+        """The server's wall clock, and what is there."""
+        now, fields = await self._run(scripts.READ, name)
+        texts = [_text(field) for field in fields]
+        return now / 1000, _record(dict(zip(texts[::2], texts[1::2], strict=True)), f"{name} in Redis")
+
+    async def _run(self, script: str, name: str, *words: str | int) -> Any:
+        known = self._scripts.get(script)
+        if known is None:
+            known = self._scripts[script] = self._client.register_script(script)
+        return await self._answer(known(keys=[name], args=words))
+
+    async def _answer(self, asked: Awaitable[T]) -> T:
+        """What Redis answers; what the client raises, in our words."""
+        try:
+            return await asked
+        except (Lost, Late, ReadOnlyError) as exc:
+            # It is down, or was demoted to a replica; so the idle connections lead nowhere, either. A cluster's client
+            # has no pool of its own, and looks after its connections itself.
+            pool = getattr(self._client, "connection_pool", None)
+            if pool is not None:
+                with contextlib.suppress(RedisError, OSError):
+                    await pool.disconnect(inuse_connections=False)
+            raise StoreUnavailable("Redis", _PROBLEMS.get(type(exc), f"it says {type(exc).__name__}")) from exc
+        except ResponseError as exc:
+            error = _refused(exc)
+        except RedisError as exc:
+            raise StoreUnavailable("Redis", f"the client says {type(exc).__name__}") from exc
+        raise error  # here, so that it does not have for its context what may quote a handle
+
+
+_PROBLEMS: Final[dict[type[RedisError], str]] = {
+    Lost: "it cannot be reached",
+    Late: "it did not answer in time",
+    ReadOnlyError: "it is a replica that may only be read",
+}
+
+
+def _refused(exc: ResponseError) -> StoreUnavailable | StoreUnreadable:
+    """What to raise instead. Redis may quote in its answer what it was given, so only the first word of it is told."""
+    code = str(exc).partition(" ")[0]
+    if code == "WRONGTYPE":
+        return StoreUnreadable("Redis", "there is something else under this key; nothing was written to it")
+    return StoreUnavailable("Redis", f"it refused the command: {code if code.isupper() else type(exc).__name__}")
+
+
+def _ms(seconds: float) -> int:
+    """Whole milliseconds, one at least: Redis takes nothing less for an expiry."""
+    return max(1, int(min(seconds, LONGEST) * 1000))
+
+
+def _text(value: str | bytes) -> str:
+    """What a client returned, whether it decodes or not."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _record(fields: dict[str, str], where: str) -> Record | None:
+    if not fields:
+        return None
+    text = fields.get("c")
+    checkpoint = decode_checkpoint(text, where) if text is not None else None
+    try:
+        return Record(
+            checkpoint=checkpoint,
+            generation=(int(fields.get("e", 0)), int(fields.get("s", 0))),
+            expires=int(fields.get("x", 0)) / 1000,
+            condemned={
+                name.removeprefix(_TOMBSTONE): int(falls) / 1000
+                for name, falls in fields.items()
+                if name.startswith(_TOMBSTONE)
+            },
+            owner=fields.get("o", ""),
+            epoch=int(fields.get("n", 0)),
+            owned_until=int(fields.get("u", 0)) / 1000,
+            term=int(fields.get("t", 0)) / 1000,
+        )
+    except ValueError:
+        pass
+    raise unreadable(where)
+
+
+_: tuple[type[HandleStore], type[Leases], type[Browsable]] = (RedisStore, RedisStore, RedisStore)

@@ -1,0 +1,47 @@
+"""P5, in every test: what relive and the SDK log at DEBUG is read, and a handle of the fake server in it is a failure.
+
+What the websocket library logs is not read here, because many tests talk to it without relive, which is what keeps its
+log discreet: `tests/transports/test_discretion.py` and `tests/telemetry/test_no_secrets.py` do.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from relive.testing.server_admission import HANDLE_PREFIX
+
+LOGGERS = ("relive", "google_genai", "asyncio", "httpx")
+HANDLE = re.compile(rf"\b{HANDLE_PREFIX}-[0-9a-f]{{32}}\b")
+
+
+class Canaries(logging.Handler):
+    """Reads every record, its traceback and its fields, and keeps those with a handle."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)  # leaves the line and the traceback in the record
+        if HANDLE.search(str(vars(record))):
+            self.found.append(f"{record.name}: {text}")
+
+
+@contextmanager
+def watching() -> Iterator[Canaries]:
+    """Have these loggers at DEBUG and read what they write."""
+    handler = Canaries()
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)

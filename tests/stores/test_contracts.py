@@ -1,0 +1,54 @@
+"""Every store keeps the contract; what it offers besides, it keeps as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from tests.stores.doubles import key_values
+from tests.stores.servers import RedisServer
+from tests.stores.wall import Wall
+
+from relive.ports import Browsable, HandleStore, Leases
+from relive.stores.kv import KvStore
+from relive.stores.memory import MemoryStore
+from relive.stores.redis import RedisStore
+from relive.stores.sealed import SealedStore
+from relive.stores.sqlite import SqliteStore
+from relive.testing.contracts import check_store
+
+KEY = Fernet.generate_key()
+
+
+def made(kind: str, folder: Path, wall: Wall) -> HandleStore:
+    match kind:
+        case "sqlite":
+            return SqliteStore(folder / "handles.db", wall=wall)
+        case "kv":
+            return KvStore(key_values(), wall=wall)
+        case "memory":
+            return MemoryStore(wall=wall)
+        case _:
+            return SealedStore(made(kind.removeprefix("sealed "), folder, wall), [KEY], wall=wall)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "kv", "sealed memory", "sealed sqlite", "sealed kv"])
+async def test_it_keeps_its_contract(kind: str, tmp_path: Path) -> None:
+    wall = Wall()
+    await check_store(lambda: made(kind, tmp_path, wall), sleep=wall.sleep)
+
+
+@pytest.mark.slow
+@pytest.mark.sockets
+async def test_so_does_the_one_in_redis(redis_server: RedisServer) -> None:
+    await check_store(lambda: RedisStore.from_url(redis_server.url), ttl=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "offers"),
+    [("memory", True), ("sqlite", True), ("kv", False), ("sealed memory", True), ("sealed kv", False)],
+)
+def test_it_offers_leases_and_browsing_or_does_not_seem_to(kind: str, offers: bool, tmp_path: Path) -> None:
+    store = made(kind, tmp_path, Wall())
+    assert isinstance(store, Leases) is isinstance(store, Browsable) is offers

@@ -1,0 +1,138 @@
+"""The store in Redis, and what can be wrong with Redis: the session lives on, and is heard again afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from tests.stores.lives import live, lost
+from tests.stores.servers import RedisServer
+
+from relive.core.checkpoint import Checkpoint
+from relive.errors import StoreUnavailable, StoreUnreadable
+from relive.stores.redis import RedisStore
+
+pytestmark = pytest.mark.sockets
+
+
+async def test_redis_that_is_killed_in_the_middle_of_a_save_and_comes_back(mortal_redis: RedisServer) -> None:
+    store = RedisStore.from_url(mortal_redis.url)
+    acknowledged: list[int] = []
+    busy = asyncio.Event()
+
+    async def save() -> None:
+        number = 0
+        while True:
+            number += 1
+            await store.save("ada", Checkpoint(f"{number}"), generation=(1, number), ttl=60.0)
+            acknowledged.append(number)
+            if number == 20:
+                busy.set()
+
+    saving = asyncio.ensure_future(save())
+    await busy.wait()
+    mortal_redis.kill()
+    with pytest.raises(StoreUnavailable):
+        await saving
+    assert (await live(store, "lost")).told == lost("StoreUnavailable")
+    mortal_redis.start()
+    stored = await store.load("ada")
+    assert stored is not None
+    assert stored.checkpoint is not None
+    assert int(stored.checkpoint.handle) >= acknowledged[-1]
+    assert not await store.save("ada", Checkpoint("older"), generation=(1, acknowledged[-1] - 1), ttl=60.0)
+    assert (await live(store, "next")).told == []
+    await store.aclose()
+
+
+async def test_it_comes_back_unnoticed_by_connections_that_were_idle(mortal_redis: RedisServer) -> None:
+    store, other = RedisStore.from_url(mortal_redis.url), RedisStore.from_url(mortal_redis.url)
+    await asyncio.gather(*(store.load(f"{n}") for n in range(5)))
+    await live(store, "one")
+    mortal_redis.kill()
+    mortal_redis.start()
+    await live(other, "elsewhere", key="bob")  # meanwhile the loop has heard that the connections are gone
+    life = await live(store, "two")
+    assert (life.found, life.told) == ("one", [])
+    await other.aclose()
+    await store.aclose()
+
+
+async def test_redis_that_does_not_answer_is_given_up_soon(mortal_redis: RedisServer) -> None:
+    store = RedisStore.from_url(mortal_redis.url, timeout=0.05)
+    await store.load("ada")
+    mortal_redis.stop_answering()
+    assert (await live(store, "one")).told == lost("StoreUnavailable")
+    with pytest.raises(StoreUnavailable, match="did not answer in time"):
+        await store.load("ada")
+    mortal_redis.go_on()
+    patient = RedisStore.from_url(mortal_redis.url, timeout=10.0)
+    assert (await live(patient, "two")).told == []
+    await patient.aclose()
+    await store.aclose()
+
+
+async def test_a_replica_is_not_written_to_and_its_connections_are_given_up(mortal_redis: RedisServer) -> None:
+    store, other = RedisStore.from_url(mortal_redis.url), Redis.from_url(mortal_redis.url)
+    await live(store, "one")
+    await other.replicaof("127.0.0.1", "1")
+    life = await live(store, "two")
+    assert life.told == ["store_error: save failed: StoreUnavailable"]
+    await other.replicaof("NO", "ONE")
+    life = await live(store, "three")
+    assert (life.found, life.told) == ("one", [])
+    await other.aclose()
+    await store.aclose()
+
+
+async def test_redis_that_is_full_keeps_what_there_was(mortal_redis: RedisServer) -> None:
+    store, other = RedisStore.from_url(mortal_redis.url), Redis.from_url(mortal_redis.url)
+    await live(store, "one")
+    await other.config_set("maxmemory", "1")
+    life = await live(store, "CANARY")
+    assert (life.found, life.told) == ("one", ["store_error: save failed: StoreUnavailable"])
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.save("ada", Checkpoint("CANARY"), generation=(2**50, 1), ttl=60.0)
+    assert str(caught.value) == "Redis: it refused the command: OutOfMemoryError"
+    assert caught.value.__context__ is None
+    await other.aclose()
+    await store.aclose()
+
+
+async def test_what_is_not_ours_is_left_as_it_is(redis_server: RedisServer) -> None:
+    store, other = RedisStore.from_url(redis_server.url, prefix="foreign:"), Redis.from_url(redis_server.url)
+    await other.set("foreign:ada", "precious")
+    await other.hset("foreign:bob", "c", "{CANARY")
+    assert (await live(store, "one")).told == lost("StoreUnreadable")
+    assert await other.get("foreign:ada") == b"precious"
+    with pytest.raises(StoreUnreadable) as caught:
+        await store.load("bob")
+    assert "CANARY" not in f"{caught.value!r} {caught.value.__context__!r}"
+    await other.aclose()
+    await store.aclose()
+
+
+async def test_redis_forgets_by_itself_a_day_after_all_has_run_out(redis_server: RedisServer) -> None:
+    store, other = RedisStore.from_url(redis_server.url, prefix="ttl:"), Redis.from_url(redis_server.url)
+    await store.condemn("ada", "digest", ttl=7200.0)
+    await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    assert 86400 + 7100 < await other.ttl("ttl:ada") <= 86400 + 7200
+    await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=float("inf"))
+    assert await other.ttl("ttl:ada") > 90 * 365 * 86400
+    await other.aclose()
+    await store.aclose()
+
+
+async def test_a_client_of_the_application_is_used_and_stays_open(redis_server: RedisServer) -> None:
+    client = Redis.from_url(redis_server.url, decode_responses=True)
+    store = RedisStore(client, prefix="app[*]:")
+    await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    assert [entry.key for entry in await store.browse()] == ["ada"]
+    await store.aclose()
+    assert await client.ping()
+    await client.aclose()
+
+
+def test_its_repr_shows_no_password() -> None:
+    assert repr(RedisStore.from_url("redis://:secret@host/0")) == "<RedisStore: relive:*>"
