@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import cast
 
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
-from relive.ports import HandleStore, Stored, Transport
+from relive.ports import HandleStore, Leases, Stored, Transport
+from relive.runtime.owner import Owner
 from relive.runtime.tasks import Tasks
 
 
@@ -44,6 +46,8 @@ class Keeper:
         *,
         wall: Callable[[], float],
         trouble: Callable[[str, str], None],
+        owner: str | None = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._key = key
@@ -58,6 +62,20 @@ class Keeper:
         self._ended = False
         self._taken = False
         self.errors = 0
+        self._owner: Owner | None = None
+        if owner is not None:
+            leases = cast("Leases", store)  # `connect` has looked
+            self._owner = Owner(leases, key, owner, policy, trouble=self._fail, lost=lost)
+
+    async def claim(self) -> None:
+        """Become the owner, if that is asked for.
+
+        Raises:
+            SessionTaken: somebody else owns it.
+            Exception: the store failed.
+        """
+        if self._owner is not None:
+            await self._owner.claim()
 
     async def load(self, transport: Transport) -> ev.CheckpointLoaded | ev.CheckpointNotLoaded:
         """What the store holds, compared with what it would be used for."""
@@ -99,9 +117,12 @@ class Keeper:
     def begin(self, tasks: Tasks) -> None:
         """From now on what is to be saved is saved."""
         self._task = tasks.spawn(self._run(), "keeper")
+        if self._owner is not None:
+            self._owner.begin(tasks)
 
     async def _run(self) -> None:
-        self._generation = (int(self._wall() * 1000), 0)  # a session that begins later is newer
+        # Without leases a session that begins later is newer.
+        self._generation = (self._owner.epoch if self._owner is not None else int(self._wall() * 1000), 0)
         while True:
             while self._condemned:
                 await self._condemn(self._condemned.pop(0))
@@ -110,6 +131,8 @@ class Keeper:
                 await self._save(checkpoint)
                 continue
             if self._ended:
+                if self._owner is not None and not self._taken:
+                    await self._owner.release()
                 return
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
@@ -130,6 +153,8 @@ class Keeper:
         if not kept:
             self._taken = True
             self._trouble("session_taken", "another worker owns this key now; nothing more is saved from here")
+            if self._owner is not None:
+                self._owner.lost()
 
     async def _condemn(self, condemned: str) -> None:
         try:
