@@ -22,13 +22,14 @@ if TYPE_CHECKING:
         SendBufferFull,
         SessionClosed,
         SessionFailed,
+        SessionTaken,
         SettingError,
         TableError,
         UsageError,
     )
     from relive.ports import Clock, HandleStore, Notice, Observer, Said, Stats, Transport
     from relive.runtime.limiter import DialLimiter
-    from relive.session import Seed, Session, connect
+    from relive.session import HandOver, Seed, Session, connect
     from relive.stores.memory import MemoryStore
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "DialLimiter",
     "Dropped",
     "Failure",
+    "HandOver",
     "HandleStore",
     "MemoryStore",
     "Notice",
@@ -53,6 +55,7 @@ __all__ = [
     "Session",
     "SessionClosed",
     "SessionFailed",
+    "SessionTaken",
     "SettingError",
     "State",
     "Stats",
@@ -74,11 +77,11 @@ if not TYPE_CHECKING:  # to a type checker the names above are all there is
         "relive.core.table": ("State",),
         "relive.errors": (
             "CommandError", "ReceiverBusy", "ReliveError", "SendBufferFull", "SessionClosed", "SessionFailed",
-            "SettingError", "TableError", "UsageError",
+            "SessionTaken", "SettingError", "TableError", "UsageError",
         ),
         "relive.ports": ("Clock", "HandleStore", "Notice", "Observer", "Said", "Stats", "Transport"),
         "relive.runtime.limiter": ("DialLimiter",),
-        "relive.session": ("Seed", "Session", "connect"),
+        "relive.session": ("HandOver", "Seed", "Session", "connect"),
         "relive.stores.memory": ("MemoryStore",),
     }  # fmt: skip
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

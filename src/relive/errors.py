@@ -9,6 +9,7 @@
     │   ├── CommandError             not in this state: sending after close, entering twice (also a RuntimeError)
     │   └── ReceiverBusy             two receivers at once (also a RuntimeError)
     ├── TableError                 you: a table that cannot work (also a ValueError)
+    ├── SessionTaken               they: another worker owns this session
     ├── SessionClosed              you: the session was closed by this side
     ├── StoreError                 they: a store did not do what it was asked; sessions go on
     │   ├── StoreUnavailable         it cannot be reached, or written, now: try later
@@ -90,6 +91,18 @@ class TableError(ReliveError, ValueError):
 
     def __str__(self) -> str:
         return "this table cannot work: " + "; ".join(self.problems)
+
+
+class SessionTaken(ReliveError):
+    """Another worker owns this session, and it was not given up in time (`Policy.lease_wait`)."""
+
+    def __init__(self, owner: str, left: float) -> None:
+        self.owner = owner
+        self.left = left
+        super().__init__(owner, left)
+
+    def __str__(self) -> str:
+        return f"this session belongs to {self.owner or 'another worker'}, for {self.left:.0f} s or until it lets go"
 
 
 class SessionClosed(ReliveError):

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
+import attrs
 import websockets
 from google.genai import Client, types
 from google.genai.errors import APIError
@@ -18,7 +19,7 @@ from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table
 from relive.core.table import TABLE, State
 from relive.errors import SessionClosed, SessionFailed, SettingError
-from relive.ports import Clock, HandleStore, Observer, Said, SeedHook, Stats, Transport
+from relive.ports import Clock, HandleStore, Leases, Observer, Said, SeedHook, Stats, Transport
 from relive.runtime import Channel, DialLimiter, Runtime
 from relive.runtime.runtime import End
 from relive.transports.genai import ClientFactory, Config, GenaiTransport, resolve
@@ -26,6 +27,16 @@ from relive.transports.genai import ClientFactory, Config, GenaiTransport, resol
 Seed: TypeAlias = Callable[[str, tuple[Said, ...]], Awaitable[Sequence[types.ContentOrDict] | None]]
 """Asked after a loss of context, with the reason and what was said so far. Returns the turns to begin the fresh session
 with (an empty list for none), or None to refuse: then the session fails."""
+
+
+@attrs.frozen
+class HandOver:
+    """What a worker has left behind: frames that it took, and that the session will not know that another resumes."""
+
+    reliable: int
+    "Text, marks and tool responses; not 0 only if there was no safe point in time."
+    audio: int
+    video: int
 
 
 class Session(AsyncSession):
@@ -79,6 +90,20 @@ class Session(AsyncSession):
     def changes(self) -> AsyncIterator[Transition]:
         """Every transition from this call on, to the end of the session. Who lags far behind misses some, counted."""
         return self._runtime.watch.follow()
+
+    async def hand_over(self, *, within: float = 30.0) -> HandOver:
+        """End the session here, so that another worker can go on with it: `connect` there with the same key and store.
+
+        It goes on until nothing but media would be lost (no turn open, no tool pending, everything else covered by a
+        handle), for so many seconds at most. Then the handle is saved, with what is left behind, and the session is
+        no longer this worker's own. Stop feeding it meanwhile: media that are still sent are left behind.
+
+        Raises:
+            CommandError: it has ended.
+            SessionFailed: it failed meanwhile.
+        """
+        left = await self._runtime.hand_over(within)
+        return HandOver(left["reliable"], left["audio"], left["video"])
 
     def tell(self, fact: Extra) -> None:
         """Tell the machine a fact of one's own table; for whoever passed one to `connect`.
@@ -204,6 +229,7 @@ async def connect(
     policy: Policy | None = None,
     key: str | None = None,
     store: HandleStore | None = None,
+    owner: str | None = None,
     seed: Seed | None = None,
     observers: Iterable[Observer] = (),
     limiter: DialLimiter | None = None,
@@ -221,6 +247,9 @@ async def connect(
         policy: the numbers; see `Policy`.
         key: names this conversation in the `store`, so that another process can go on from it.
         store: keeps the newest handle under `key`. Both or neither.
+        owner: names this worker, and asks that the session be its own: no other worker that asks so can open it
+            meanwhile. If one does after all (this one was not heard of for `Policy.lease_ttl`), the session fails here
+            with ``session_taken``. The store must offer `Leases`.
         seed: asked when context is lost; see `Seed`. Without it a session begins afresh and its verdict says so.
         observers: told of transitions and notices, off the path.
         limiter: keeps sessions from dialling all at once; by default one for the process.
@@ -233,12 +262,15 @@ async def connect(
 
     Raises:
         SettingError: an argument cannot be right.
+        SessionTaken: another worker owns the session, and did not let go within `Policy.lease_wait`.
         SessionFailed: the session could not be opened, or not kept; also a ``google.genai.errors.APIError``.
     """
     if (key is None) != (store is None):
         raise SettingError(
             "key" if key is None else "store", None, "given together with the other one of key and store"
         )
+    if owner is not None and not isinstance(store, Leases):
+        raise SettingError("owner", owner, "None, or the store must offer leases (relive.ports.Leases)")
     if not model:
         raise SettingError("model", model, "the name of a model")
     policy = policy if policy is not None else DEFAULT
@@ -250,6 +282,7 @@ async def connect(
         policy=policy,
         store=store,
         key=key,
+        owner=owner,
         seed=_seed_hook(seed, genai) if seed is not None else None,
         observers=observers,
         clock=clock,

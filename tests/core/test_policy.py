@@ -19,8 +19,8 @@ OPTIONAL = ["answer_timeout", "classify", "rotate_after", "transparent"]
 ENDLESS = ["audio_age", "handle_ttl", "replay_audio", "retry_time"]
 # A wait of nothing is a decision; a timeout of nothing would let nothing succeed.
 MAY_BE_ZERO = [
-    "close_grace", "coverage_margin", "drain_margin", "late_handle", "limit_warning", "quota_delay", "replay_audio",
-    "rotate_patience", "send_timeout", "stable_after",
+    "close_grace", "coverage_margin", "drain_margin", "late_handle", "lease_wait", "limit_warning", "quota_delay",
+    "replay_audio", "rotate_patience", "send_timeout", "stable_after",
 ]  # fmt: skip
 
 

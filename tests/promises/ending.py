@@ -27,7 +27,8 @@ def the_handle_stays_in_the_store(step: Step) -> None:
     """P21: and its age counts from now, so that another process can resume."""
     before = step.before
     if before.checkpoint is not None and before.link in ("up", "closing"):
-        assert step.ordered(do.Save) == [do.Save(before.checkpoint.seen(step.after.wall))]
+        left = before.checkpoint.seen(step.after.wall, left_behind=step.life.journal.uncovered().total())
+        assert step.ordered(do.Save) == [do.Save(left)]
     else:
         assert not step.ordered(do.Save)
     assert not step.ordered(do.Quarantine)

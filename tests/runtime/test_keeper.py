@@ -73,7 +73,7 @@ async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() 
         assert str(play.runtime.lifecycle.verdict) == "not_restored(rejected)"
         assert play.witness.troubles == ["handle_quarantined", "store_error"]
         assert play.witness.details[-1] == "condemn failed: OSError"
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
     keeper.save(Checkpoint("one"))
     keeper.condemn("other")
     keeper.condemn("one")
@@ -110,7 +110,7 @@ async def test_a_session_that_began_earlier_does_not_overtake_a_later_one() -> N
 
 @simulated
 async def test_a_keeper_that_never_began_has_nothing_to_wait_for() -> None:
-    keeper = Keeper(Shelf(), "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    keeper = Keeper(Shelf(), "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
     keeper.end()
     await keeper.rest(1.0)
 
@@ -120,7 +120,7 @@ async def test_what_the_store_holds_is_compared_with_what_it_is_for() -> None:
     """P2, P3."""
     shelf = Shelf()
     transport: Any = staged().exchange
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, trouble=lambda *_: None)
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
     assert (await keeper.load(transport)).checkpoint is None  # type: ignore[union-attr]
     for checkpoint, mismatch in (
         (Checkpoint("h", "model", "backend"), ""),

@@ -38,7 +38,12 @@ async def live(
 ) -> Life:
     """Live through one, with the keeper that every session has."""
     told: list[str] = []
-    keeper = Keeper(store, key, policy, wall=wall, trouble=lambda what, detail: told.append(f"{what}: {detail}"))
+
+    def notice(what: str, detail: str, _seconds: float | None) -> None:
+        if what != "saved":
+            told.append(f"{what}: {detail}")
+
+    keeper = Keeper(store, key, policy, wall=wall, notice=notice)
     loaded = await keeper.load(cast("Any", _Transport()))
     keeper.begin(Tasks(lambda *_: None))
     keeper.save(Checkpoint(handle, "m", "b", wall()))

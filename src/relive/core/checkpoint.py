@@ -26,10 +26,12 @@ class Checkpoint:
     "Wall-clock seconds when it was last known to be alive: the age counts from here."
     calls: frozenset[str] = frozenset()
     "Tool calls that were pending when it came; the resumed session knows these and no others."
+    left_behind: int = 0
+    "Frames that were taken after it and are in nobody's journal any more: whoever resumes from it has so large a gap."
 
-    def seen(self, wall: float) -> Checkpoint:
-        """The same, known to be alive at this wall-clock time."""
-        return attrs.evolve(self, wall=wall)
+    def seen(self, wall: float, *, left_behind: int = 0) -> Checkpoint:
+        """The same, known to be alive at this wall-clock time; and what is left behind with it."""
+        return attrs.evolve(self, wall=wall, left_behind=left_behind)
 
 
 @attrs.frozen

@@ -157,6 +157,13 @@ def at_safe_point(scene: Scene) -> bool:
     return (s.resumable and s.turn_covered) or s.now >= max(s.ended_at, s.active_at) + policy.late_handle
 
 
+def settled(scene: Scene) -> bool:
+    """Would nothing but media be lost if another process went on from here, without our journal?"""
+    if scene.situation.checkpoint is None:
+        return not scene.has_conversation() and not scene.journal.waiting
+    return at_safe_point(scene) and not scene.journal.uncovered()["reliable"]
+
+
 _FUNCTIONS: Final[dict[Guard, Callable[[Scene, Any], bool]]] = {
     "handle_given": handle_given,
     "store_given": store_given,

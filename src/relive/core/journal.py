@@ -11,7 +11,7 @@ forgotten is counted in `counts`; nothing leaves in silence.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from itertools import chain, dropwhile
 from typing import Any, Final, Literal, TypeAlias
@@ -268,6 +268,12 @@ class Journal:
                 break
             position = entry.position - 1 if entry.position else position
         return position
+
+    def uncovered(self) -> Counter[Lane]:
+        """How many frames, by lane, wait or are written and not covered by a checkpoint."""
+        return Counter(
+            entry.lane for entry in chain(self.written, self.waiting) if entry.position and not entry.dropped
+        )
 
     def answers(self, covered: Covered | None = None) -> frozenset[str]:
         """Ids of the tool calls answered by frames that no checkpoint covers, nor one that would cover these."""

@@ -116,6 +116,10 @@ class Policy:
     "Time for one save; a save that takes longer is given up and reported."
     seed_timeout: float = _seconds(5.0, above=True)
     "Time for the application's hook after a loss of context."
+    lease_ttl: float = _seconds(15.0, above=True)
+    "How long an owned session stays a worker's own without being renewed; it is renewed three times as often."
+    lease_wait: float = _seconds(0.0)
+    "How long `connect` waits for a session that another worker owns; 0: not at all."
 
     send_limit: int = _bytes(4 * 1024 * 1024)
     "Unwritten bytes above which `send` waits."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Callable
 
@@ -82,6 +83,12 @@ class Dialling:
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()
+
+    async def prepare(self, within: float) -> None:
+        """Have the transport prepare for a dial, in so many seconds; whether it can, the dial itself will tell."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(within):
+                await self._transport.prepare()
 
     async def _dial(self, opening: Opening) -> None:
         loop = asyncio.get_running_loop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import cast
 
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
-from relive.ports import HandleStore, Stored, Transport
+from relive.ports import HandleStore, Leases, Stored, Transport
+from relive.runtime.owner import Owner
 from relive.runtime.tasks import Tasks
 
 
@@ -43,14 +45,16 @@ class Keeper:
         policy: Policy,
         *,
         wall: Callable[[], float],
-        trouble: Callable[[str, str], None],
+        notice: Callable[[str, str, float | None], None],
+        owner: str | None = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._key = key
         self._policy = policy
         self._wall = wall
         self._generation = (0, 0)
-        self._trouble = trouble
+        self._notice = notice
         self._unsaved: Checkpoint | None = None
         self._condemned: list[str] = []
         self._wake: asyncio.Future[None] | None = None
@@ -58,6 +62,20 @@ class Keeper:
         self._ended = False
         self._taken = False
         self.errors = 0
+        self._owner: Owner | None = None
+        if owner is not None:
+            leases = cast("Leases", store)  # `connect` has looked
+            self._owner = Owner(leases, key, owner, policy, trouble=self._fail, lost=lost)
+
+    async def claim(self) -> None:
+        """Become the owner, if that is asked for.
+
+        Raises:
+            SessionTaken: somebody else owns it.
+            Exception: the store failed.
+        """
+        if self._owner is not None:
+            await self._owner.claim()
 
     async def load(self, transport: Transport) -> ev.CheckpointLoaded | ev.CheckpointNotLoaded:
         """What the store holds, compared with what it would be used for."""
@@ -99,9 +117,12 @@ class Keeper:
     def begin(self, tasks: Tasks) -> None:
         """From now on what is to be saved is saved."""
         self._task = tasks.spawn(self._run(), "keeper")
+        if self._owner is not None:
+            self._owner.begin(tasks)
 
     async def _run(self) -> None:
-        self._generation = (int(self._wall() * 1000), 0)  # a session that begins later is newer
+        # Without leases a session that begins later is newer.
+        self._generation = (self._owner.epoch if self._owner is not None else int(self._wall() * 1000), 0)
         while True:
             while self._condemned:
                 await self._condemn(self._condemned.pop(0))
@@ -110,6 +131,8 @@ class Keeper:
                 await self._save(checkpoint)
                 continue
             if self._ended:
+                if self._owner is not None and not self._taken:
+                    await self._owner.release()
                 return
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
@@ -117,6 +140,8 @@ class Keeper:
     async def _save(self, checkpoint: Checkpoint) -> None:
         if self._taken:
             return
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         epoch, sequence = self._generation
         self._generation = (epoch, sequence + 1)
         try:
@@ -127,9 +152,13 @@ class Keeper:
         except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
             self._fail("save", exc)
             return
+        if kept:
+            self._notice("saved", "", loop.time() - began)
         if not kept:
             self._taken = True
-            self._trouble("session_taken", "another worker owns this key now; nothing more is saved from here")
+            self._notice("session_taken", "another worker owns this key now; nothing more is saved from here", None)
+            if self._owner is not None:
+                self._owner.lost()
 
     async def _condemn(self, condemned: str) -> None:
         try:
@@ -141,4 +170,4 @@ class Keeper:
     def _fail(self, what: str, exc: Exception) -> None:
         self.errors += 1
         # The text of a foreign exception may quote what was being saved: name its kind only.
-        self._trouble("store_error", f"{what} failed: {type(exc).__name__}")
+        self._notice("store_error", f"{what} failed: {type(exc).__name__}", None)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from relive.core import events as ev
 from relive.core.closes import Dropped
 from relive.core.journal import Frame, Journal
+from relive.core.policy import Policy
 from relive.ports import Connection, ConnectionGone
 
 log = logging.getLogger("relive")
@@ -24,6 +25,7 @@ _LAST_WORDS = 0.3
 _REMAINS = 0.05
 "Seconds that a connection which did not answer our close frame has for frames that had arrived."
 
+Sign: TypeAlias = ev.Heard | ev.OutputHeard
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
@@ -204,6 +206,21 @@ class Link:
     def _dropped(self, drop: Dropped) -> None:
         if not self._closed:
             self._listener.dropped(self.number, drop)
+
+    def sign_instead(self, deadline: str, policy: Policy, output_at: Callable[[float], float]) -> Sign | None:
+        """What was heard meanwhile, so that it is too early for this deadline; None if it is not.
+
+        Frames are signs of life too, but telling the core of each would cost more than looking now and then.
+        """
+        limits = {"probe": policy.probe_after, "silence": policy.probe_timeout, "answer": policy.answer_timeout}
+        limit = limits.get(deadline)
+        if limit is None:
+            return None
+        sign, heard = self.connection.last_sign_of_life, ev.Heard
+        if deadline == "answer":
+            sign, heard = output_at(sign), ev.OutputHeard
+        silent_for = self.silent_for(sign)
+        return heard(self.number, silent_for) if silent_for < limit else None
 
     def probe(self) -> None:
         """Ask for a sign of life, unless that has been asked for and not been answered."""

@@ -10,14 +10,15 @@ with an error, so that nobody hangs. One thing cannot be helped: code that block
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, assert_never
 
 from relive.clock import LoopClock
 from relive.core import effects as do, events as ev, wire
 from relive.core.closes import Dropped
+from relive.core.journal import Lane
 from relive.core.lifecycle import Lifecycle
 from relive.core.machine import Runs
 from relive.core.policy import DEFAULT, Policy
@@ -30,6 +31,7 @@ from relive.runtime.delivery import Delivery
 from relive.runtime.dialling import Dialling, discreet, in_short
 from relive.runtime.ending import release
 from relive.runtime.keeper import Keeper
+from relive.runtime.leaving import Leaving
 from relive.runtime.limiter import DialLimiter
 from relive.runtime.link import Link
 from relive.runtime.room import Room
@@ -50,6 +52,7 @@ class Runtime:
         policy: the numbers.
         store: where checkpoints are kept under `key`; both or neither.
         key: names this session in the store.
+        owner: names this worker, and asks for the session to be its own; the store must offer `Leases`.
         seed: asked after a loss of context.
         observers: told what happens, off the path.
         clock: time and chance.
@@ -61,9 +64,9 @@ class Runtime:
     """
 
     # Slots, a list where an empty deque would weigh 0.7 KiB, tasks only for who is there: an idle session is light.
-    __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_keeper", "_receive_error", "_send_error", "_shutting",
-                 "_tasks", "_telling", "_timer", "_timer_at", "arrived", "clock", "delivery", "ended", "lifecycle",
-                 "link", "outgoing", "policy", "room", "session_id", "setup_complete", "transport",
+    __slots__ = ("_asking", "_culprit", "_dialling", "_facts", "_keeper", "_leaving", "_receive_error", "_send_error",
+                 "_shutting", "_tasks", "_telling", "_timer", "_timer_at", "arrived", "clock", "delivery", "ended",
+                 "lifecycle", "link", "outgoing", "policy", "room", "session_id", "setup_complete", "transport",
                  "watch")  # fmt: skip
 
     def __init__(
@@ -73,6 +76,7 @@ class Runtime:
         policy: Policy | None = None,
         store: HandleStore | None = None,
         key: str | None = None,
+        owner: str | None = None,
         seed: SeedHook | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock | None = None,
@@ -112,13 +116,15 @@ class Runtime:
         self.ended: End | None = None
         self._keeper: Keeper | None = None
         if store is not None and key is not None:
-            self._keeper = Keeper(store, key, self.policy, wall=self.clock.wall, trouble=notice)
+            wall, taken = self.clock.wall, self._taken
+            self._keeper = Keeper(store, key, self.policy, wall=wall, notice=notice, owner=owner, lost=taken)
         self._receive_error = receive_error
         self._send_error = send_error
         self._tasks = Tasks(self.broke)
         self._asking = Asking(seed, self._tasks, tell=tell, notice=notice)
         self._dialling = Dialling(transport, limiter, self._tasks, tell=tell, up=self._up, notice=notice)
         self._shutting: asyncio.Task[None] | None = None
+        self._leaving: Leaving | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._facts: list[ev.Event] = []
@@ -133,11 +139,13 @@ class Runtime:
 
         Raises:
             SessionFailed: it could not be opened (in the shape of `receive_error`).
+            SessionTaken: another worker owns it.
             CommandError: it was started before.
         """
         if self.lifecycle.state != self.lifecycle.table.initial or self._timer is not None:
             raise CommandError("open it again", self.lifecycle.state)
         if self._keeper is not None:
+            await self._keeper.claim()
             self._keeper.begin(self._tasks)
         self.watch.begin(self._tasks)
         final = self.lifecycle.table.final
@@ -159,6 +167,17 @@ class Runtime:
         assert self._shutting is not None  # noqa: S101 - whatever ends a session orders that
         await asyncio.shield(self._shutting)
 
+    async def hand_over(self, within: float) -> Counter[Lane]:
+        """End it where another process loses least; returns what that is, in frames. See `relive.Session.hand_over`."""
+        if self.lifecycle.final:
+            raise CommandError("hand over", self.lifecycle.state)
+        leaving = self._leaving = self._leaving or Leaving(self.lifecycle, self.tell)
+        await leaving.wait(within)
+        await self.close()
+        if isinstance(self.ended, SessionFailed):
+            raise self.receive_error()
+        return leaving.left
+
     def receive_error(self) -> Exception:
         """What a receiver gets after the end."""
         return self._receive_error(self.ended or SessionClosed())
@@ -169,13 +188,8 @@ class Runtime:
 
     def stats(self) -> Stats:
         """What was counted so far."""
-        checkpoint = self.lifecycle.scene.situation.checkpoint
-        return self.delivery.counts.stats(
-            self.lifecycle.journal,
-            overflows=self.watch.overflows,
-            store_errors=self._keeper.errors if self._keeper is not None else 0,
-            handle_age=self.clock.wall() - checkpoint.wall if checkpoint is not None else None,
-        )
+        errors = self._keeper.errors if self._keeper is not None else 0
+        return self.delivery.counts.stats(self.lifecycle.scene, self.clock.wall(), self.watch.overflows, errors)
 
     def tell(self, event: ev.Event) -> None:
         """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn.
@@ -208,6 +222,8 @@ class Runtime:
         finally:
             self._telling = False
         self._set_timer()
+        if self._leaving is not None:
+            self._leaving.look()
 
     def dropped(self, number: int, drop: Dropped) -> None:
         """A connection was lost."""
@@ -232,16 +248,24 @@ class Runtime:
             return
         if self.ended is None:
             self._culprit = exc
-            drop = Dropped(None, f"internal error: {type(exc).__name__}", origin="local")
             detail = "something raised that may not; the log says what"
-            self.ended = SessionFailed(do.Failure("internal", drop, detail))
-            # A connection is to blame if there is one; if there is none, the session is closed.
-            number = self.lifecycle.connection
-            for fact in (ev.OpenFailed(number, drop), ev.ConnectionDropped(number, drop), ev.CloseRequested()):
-                self.tell(fact)
+            self._fail("internal", f"internal error: {type(exc).__name__}", detail)
         else:  # that, too, goes wrong
             self._facts.clear()
             self._shut(flush=False)
+
+    def _taken(self) -> None:
+        """Another worker owns the session now: nothing more is written from here."""
+        if self.ended is None:
+            self._fail("session_taken", "another worker owns this session now", "receive and send there")
+
+    def _fail(self, cause: str, reason: str, detail: str) -> None:
+        drop = Dropped(None, reason, origin="local")
+        self.ended = SessionFailed(do.Failure(cause, drop, detail))
+        # A connection is to blame if there is one; if there is none, the session is closed.
+        number = self.lifecycle.connection
+        for fact in (ev.OpenFailed(number, drop), ev.ConnectionDropped(number, drop), ev.CloseRequested()):
+            self.tell(fact)
 
     def notice(self, what: str, detail: str, seconds: float | None = None) -> None:
         """Tell the observers of something that is no transition."""
@@ -268,7 +292,7 @@ class Runtime:
                 self.delivery.output_at(link.connection.last_sign_of_life)  # before the pong is the newest
                 link.probe()
             case do.Prepare():
-                self._tasks.spawn(self._prepare(), "prepare")
+                self._tasks.spawn(self._dialling.prepare(self.policy.open_timeout), "prepare")
             case do.Load():
                 self._tasks.spawn(self._load(), "load")
             case do.Save(checkpoint):
@@ -327,11 +351,6 @@ class Runtime:
             self.link.release()
             self.link = None
 
-    async def _prepare(self) -> None:
-        with contextlib.suppress(Exception):  # the dial itself will tell
-            async with asyncio.timeout(self.policy.open_timeout):
-                await self.transport.prepare()
-
     async def _load(self) -> None:
         assert self._keeper is not None  # noqa: S101 - asked for only with a store
         self.tell(await self._keeper.load(self.transport))
@@ -356,31 +375,18 @@ class Runtime:
     def _look(self) -> None:
         now = self.clock.now()
         while self._shutting is None and (due := self.lifecycle.deadline) is not None and due[0] <= now:
-            self.tell(self._sign_instead(due[1]) or ev.DeadlineReached(due[1]))
+            name, link = due[1], self.link
+            instead = link.sign_instead(name, self.policy, self.delivery.output_at) if link is not None else None
+            self.tell(instead or ev.DeadlineReached(name))
         self._set_timer()
-
-    def _sign_instead(self, deadline: str) -> ev.Heard | ev.OutputHeard | None:
-        """What was heard meanwhile, so that it is too early for this deadline; None if it is not.
-
-        Frames are signs of life too, but telling the core of each would cost more than looking now and then.
-        """
-        policy = self.policy
-        limits = {"probe": policy.probe_after, "silence": policy.probe_timeout, "answer": policy.answer_timeout}
-        limit = limits.get(deadline)
-        if limit is None:
-            return None
-        link = self._link(self.lifecycle.connection)
-        sign, heard = link.connection.last_sign_of_life, ev.Heard
-        if deadline == "answer":
-            sign, heard = self.delivery.output_at(sign), ev.OutputHeard
-        silent_for = link.silent_for(sign)
-        return heard(link.number, silent_for) if silent_for < limit else None
 
     def _shut(self, *, flush: bool) -> None:
         self.ended = self.ended or SessionClosed()
         if isinstance(self.ended, SessionFailed):
             failure = self.ended.failure
             self.notice("failed", f"{failure.cause}: {in_short(failure.drop)}" if failure.drop else failure.cause)
+        if self._leaving is not None:
+            self._leaving.end()
         self.delivery.inbox.end(self.receive_error)
         self.outgoing.end()
         self._dialling.abandon()

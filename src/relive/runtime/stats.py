@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from relive.core.effects import Verdict
-from relive.core.journal import Journal
+from relive.core.scene import Scene
 from relive.ports import Stats
 
 
@@ -32,8 +32,9 @@ class Counts:
         self.resumed += verdict.kind.startswith("resumed")
         self.not_restored += verdict.kind == "not_restored"
 
-    def stats(self, journal: Journal, *, overflows: int, store_errors: int, handle_age: float | None) -> Stats:
+    def stats(self, scene: Scene, wall: float, overflows: int, store_errors: int) -> Stats:
         """All there is to tell."""
+        journal, checkpoint = scene.journal, scene.situation.checkpoint
         counts = journal.counts
         return Stats(
             connections=self.connections,
@@ -62,5 +63,5 @@ class Counts:
             observer_overflows=overflows,
             store_errors=store_errors,
             journal_bytes=journal.written_bytes + journal.waiting_bytes,
-            handle_age=handle_age,
+            handle_age=wall - checkpoint.wall if checkpoint is not None else None,
         )

@@ -192,6 +192,12 @@ class _Fields:
             raise unreadable(self.where)
         return {digest: self._number(falls) for digest, falls in cast("dict[str, Any]", value).items()}
 
+    def integer(self, name: str) -> int:
+        value = self.content.get(name)
+        if type(value) is not int or value < 0:
+            raise unreadable(self.where)
+        return value
+
     def integers(self, name: str, count: int) -> list[int]:
         value = self._list(name)
         if len(value) != count or not all(type(one) is int for one in value):
@@ -223,6 +229,7 @@ def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "backend": checkpoint.backend,
         "wall": checkpoint.wall,
         "calls": sorted(checkpoint.calls),
+        "left_behind": checkpoint.left_behind,
     }
 
 
@@ -233,6 +240,7 @@ def _to_checkpoint(fields: _Fields) -> Checkpoint:
         backend=fields.text("backend"),
         wall=fields.number("wall"),
         calls=frozenset(fields.texts("calls")),
+        left_behind=fields.integer("left_behind"),
     )
 
 

@@ -71,7 +71,7 @@ async def _knows_nothing_of_an_unknown_key(store: HandleStore, key: str, _time: 
 
 
 async def _gives_back_what_it_was_given(store: HandleStore, key: str, _time: _Time) -> None:
-    checkpoint = Checkpoint("händle/+=", "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}))
+    checkpoint = Checkpoint("händle/+=", "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}), 3)
     assert await store.save(key, checkpoint, generation=(1, 1), ttl=3600.0), "the first save is accepted: True"
     found = await store.load(key)
     assert found is not None and found.checkpoint == checkpoint, "what is loaded is what was saved, in every field"  # noqa: PT018

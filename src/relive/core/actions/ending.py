@@ -135,10 +135,13 @@ def _fail(scene: Scene, failure: do.Failure) -> None:
 
 
 def save_last(scene: Scene, _event: object) -> None:
-    """The handle stays in the store: another process may go on from it, and its age counts from now."""
+    """The handle stays in the store: another process may go on from it, and its age counts from now.
+
+    That process has not our journal: what the handle does not cover is missing there.
+    """
     s = scene.situation
     if s.checkpoint is not None and s.link in ("up", "closing"):
-        scene.order(do.Save(s.checkpoint.seen(s.wall)))
+        scene.order(do.Save(s.checkpoint.seen(s.wall, left_behind=scene.journal.uncovered().total())))
 
 
 def shut(scene: Scene, _event: object) -> None:

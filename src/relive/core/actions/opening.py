@@ -24,9 +24,11 @@ def adopt_given(scene: Scene, event: ev.ConnectRequested) -> None:
 
 
 def adopt_loaded(scene: Scene, event: ev.CheckpointLoaded) -> None:
-    """Take the stored checkpoint."""
+    """Take the stored checkpoint, and the gap that whoever saved it has left."""
     s = scene.situation
+    assert event.checkpoint is not None  # noqa: S101 - the guard has asked
     s.checkpoint = event.checkpoint
+    s.dropped_before = -event.checkpoint.left_behind
     s.conversation = True
 
 

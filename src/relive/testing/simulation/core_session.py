@@ -173,13 +173,8 @@ class Session:
 
     def stats(self) -> Stats:
         """What was counted so far."""
-        checkpoint = self.lifecycle.scene.situation.checkpoint
-        return self.delivery.counts.stats(
-            self.journal,
-            overflows=0,
-            store_errors=self._keeper.errors if self._keeper is not None else 0,
-            handle_age=self.time.lead + self.time.now - checkpoint.wall if checkpoint is not None else None,
-        )
+        errors = self._keeper.errors if self._keeper is not None else 0
+        return self.delivery.counts.stats(self.lifecycle.scene, self.time.lead + self.time.now, 0, errors)
 
     def tell(self, event: ev.Event) -> None:
         """Pass a fact to the core, and perform what it orders. Facts told meanwhile wait for their turn."""
