@@ -24,8 +24,11 @@ class Ended:
     err: str
 
 
-def start(*words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start Python with these words, in an environment that knows nothing of any Gemini service."""
+def start(*words: str, env: Mapping[str, str] | None = None, group: bool = False) -> subprocess.Popen[str]:
+    """Start Python with these words, in an environment that knows nothing of any Gemini service.
+
+    In a `group` of its own, all the processes of which can be sent a signal at once, as a terminal does at Ctrl-C.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.upper().startswith(_OURS)}
     return subprocess.Popen(
         [sys.executable, *words],
@@ -34,6 +37,7 @@ def start(*words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        start_new_session=group,
     )
 
 

@@ -207,6 +207,7 @@ def test_sessions_go_the_same_way_in_a_process_with_another_hash_seed(monkeypatc
         (["--faults", "stormy"], "there is no profile 'stormy'"),
         (["--rate", "nan"], "--rate"),
         (["--rate", "-1"], "--rate"),
+        (["--rate", "1e9"], "from 0.001 to 200, and is 1000000000.0"),
         (["--replay", "no-such-file"], "cannot read no-such-file"),
         (["--trace", "no-such-directory/trace"], "cannot write no-such-directory/trace"),
         (["--only", "1", "--replay", "-"], "leave out --only"),

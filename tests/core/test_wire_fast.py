@@ -148,6 +148,7 @@ FIELDS = st.sampled_from([
 LIKELY = st.dictionaries(st.sampled_from(sorted(KNOWN)), st.dictionaries(FIELDS, JSON, max_size=4) | JSON, max_size=3)
 
 
+@example(b"\0", False)
 @given(st.binary() | JSON.map(json.dumps).map(str.encode) | LIKELY.map(json.dumps).map(str.encode), st.booleans())
 def test_reading_never_raises(frame: bytes, deliver_go_away: bool) -> None:
     reading = reader(KNOWN, deliver_go_away=deliver_go_away).read(frame, 7)

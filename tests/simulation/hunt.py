@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from tests.simulation.planted import BUGS, planted
 
-from relive.testing.simulation.campaign import attempt, quiet
+from relive.testing.simulation.campaign import attempt
 from relive.testing.simulation.draw import draw
 from relive.testing.simulation.shrink import shrink, still
+from relive.testing.simulation.surroundings import quiet
 
 SEED: Final = 1
 MOST: Final = 2000

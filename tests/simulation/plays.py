@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
 from itertools import count
+from threading import Event
 
 import attrs
 
@@ -24,8 +27,9 @@ def numbered(seed: int, index: int, *, profile: str, rate: float) -> Plan:
 
 
 def short(seed: int, index: int, *, profile: str, rate: float) -> Plan:
-    """Two minutes of a real one."""
-    return attrs.evolve(draw(seed, index, profile=profile, rate=rate), seconds=120.0, calm=20.0)
+    """Two minutes of a real one, and what strikes in them."""
+    plan = draw(seed, index, profile=profile, rate=rate)
+    return attrs.evolve(plan, seconds=120.0, calm=20.0, steps=[step for step in plan.steps if step.at < 100.0])
 
 
 def paper(plan: Plan, level: Level, *, trace: bool) -> Outcome:
@@ -58,6 +62,26 @@ def tired(plan: Plan, level: Level, *, trace: bool) -> Outcome:
     if plan.seed == 4:
         raise KeyboardInterrupt
     return paper(plan, level, trace=trace)
+
+
+def stuck(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Does not come to an end from number 3 on. Says so into the pipe named ``STUCK``, and keeps it open."""
+    if plan.seed >= 3:
+        os.write(os.open(os.environ["STUCK"], os.O_WRONLY), b"x")
+        Event().wait()
+    return paper(plan, level, trace=trace)
+
+
+def stuck_again(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Finds something wrong with number 0, and gets `stuck` when it is played once more."""
+    if plan.seed or next(_COUNT):
+        return stuck(attrs.evolve(plan, seed=3), level, trace=trace)
+    return attrs.evolve(paper(plan, level, trace=trace), violations=(Violation("P13", "number 0 is bad", 1.0),))
+
+
+def deaf() -> bool:
+    """Whether this process was started so that it never hears of an interrupt."""
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def by_the_clock(plan: Plan, level: Level, *, trace: bool) -> Outcome:

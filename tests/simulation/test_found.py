@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from relive.testing.simulation.campaign import attempt, quiet
+from relive.testing.simulation.campaign import attempt
 from relive.testing.simulation.faults import (
     Close,
     Crash,
@@ -19,6 +19,7 @@ from relive.testing.simulation.faults import (
     PoisonHandles,
     RejectHandles,
     ResetPeer,
+    RestartServer,
     Silence,
     SlowHook,
     StepWall,
@@ -29,6 +30,7 @@ from relive.testing.simulation.faults import (
 )
 from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn
+from relive.testing.simulation.surroundings import quiet
 
 
 def found(*steps: Step, seconds: float, turns: tuple[Turn, ...], rate: float = 1.0, **service: Any) -> Plan:
@@ -116,6 +118,13 @@ FOUND: Final = {
     "a server gives a handle again": Plan(
         seconds=250.0,
         steps=(Step(fault=Timeout(30.0), at=30.0), Step(fault=Unsolicited("dead_handle"), at=180.0)),
+    ),
+    # The core level went round in circles: a process that was dead was told of a deadline of the same instant for ever.
+    "a process dies in the instant of its deadline": Plan(
+        seconds=100.0, calm=10.0, talk=Conversation(turns=(Turn(answer=4.0, video=1),)),
+        service=Service(connection=None, setup=0.0, session=300.0),
+        client=Client(compressed=False, policy={"session_limit": 300.0, "session_limit_video": 60.0}),
+        steps=(Step(fault=RestartServer("lost"), at=31.0), Step(fault=Crash(), at=31.0, state="CONNECTING")),
     ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(

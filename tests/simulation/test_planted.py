@@ -10,9 +10,10 @@ import pytest
 from tests.simulation.hunt import FOUND, MOST, table
 from tests.simulation.planted import BUGS, planted
 
-from relive.testing.simulation.campaign import attempt, quiet
+from relive.testing.simulation.campaign import attempt
 from relive.testing.simulation.draw import draw
 from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.surroundings import quiet
 
 RECORD = json.loads(FOUND.read_text())
 

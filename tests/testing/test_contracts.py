@@ -118,7 +118,7 @@ class Deaf(MemoryTransport):
 
 
 class Hasty(MemoryTransport):
-    """Forgets what had arrived when the end comes, and what came to a `recv` that was cancelled."""
+    """Forgets what had arrived when the end comes."""
 
     async def open(self, opening: Any) -> Any:
         connection: Any = await super().open(opening)
@@ -132,6 +132,31 @@ class Hasty(MemoryTransport):
 
         connection.recv = recv
         return connection
+
+
+class Forgetful(MemoryTransport):
+    """Forgets what came to a `recv` that is cancelled before it has returned: for one turn of the loop, or for a while.
+
+    Nothing may be awaited between taking a frame and returning it.
+    """
+
+    pause = 0.0
+
+    async def open(self, opening: Any) -> Any:
+        connection: Any = await super().open(opening)
+        receive = connection.recv
+
+        async def recv() -> bytes:
+            frame = await receive()
+            await asyncio.sleep(self.pause)
+            return frame
+
+        connection.recv = recv
+        return connection
+
+
+class Slow(Forgetful):
+    pause = 0.001
 
 
 class Silent(MemoryTransport):
@@ -149,6 +174,8 @@ class Silent(MemoryTransport):
     [
         (Deaf, "no connection is left"),
         (Hasty, "the end comes first what had arrived"),
+        (Forgetful, "recv that is cancelled loses nothing"),
+        (Slow, "recv that is cancelled loses nothing"),
         (Silent, "raises ConnectionGone, and only for cause; is_refused got OSError"),
     ],
 )

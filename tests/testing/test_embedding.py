@@ -13,7 +13,8 @@ import relive
 from relive.core.journal import Journal, Replay
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.draw import draw
-from relive.testing.simulation.embedding import AgentHistory, hold_agent, play_agent, same_again
+from relive.testing.simulation.embedding import AgentHistory, hold_agent, play_agent
+from relive.testing.simulation.embedding_again import same_again
 from relive.testing.simulation.plan import Plan, Step
 
 
@@ -118,7 +119,7 @@ def test_one_that_is_not_the_same_twice_is_told_where_it_differs() -> None:
             await asyncio.sleep(float(next(calls)))
             await ask(session, 1)
 
-    with pytest.raises(AssertionError, match=r"first in line \d+ of its trace:\n(.*\n)+.*wall clock") as caught:
+    with pytest.raises(AssertionError, match=r"first here:\n(.*\n)+.*wall clock") as caught:
         hold_agent(moody, plan(), twice=True)
     assert '"sent"' in str(caught.value) or '"step"' in str(caught.value)
     history = play_agent(chat, plan())

@@ -87,6 +87,24 @@ async def test_patient():
     result.stdout.fnmatch_lines(["*TimeLimit: *max_time=60*"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("10", "virtual_time(10): arguments are given by name, as in virtual_time(max_time=10)"),
+        ("maxtime=10", "virtual_time(maxtime=…): there is no such argument; there are epoch, wall_epoch, max_time, *"),
+        ("max_time=float('nan')", "virtual_time(max_time=nan): it must be a number above 0"),
+    ],
+)
+def test_arguments_of_the_marker_that_would_be_ignored_are_refused(
+    pytester: pytest.Pytester, arguments: str, said: str
+) -> None:
+    mark = f"@pytest.mark.virtual_time({arguments})"
+    pytester.makepyfile(test_outer=f"import pytest\n{mark}\nclass TestVirtual:\n    async def test_virtual(self): pass")
+    result = run(pytester, f"import pytest\n{mark}\nasync def test_virtual(): pass")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines([said, "*", said])
+
+
 def test_factories_of_a_suite_of_its_own_stay_in_charge_of_what_is_not_marked(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
 import asyncio
@@ -177,7 +195,16 @@ def test_without_pytest_asyncio_suites_run_and_the_marker_says_what_it_needs(pyt
     pytester.makepyfile(test_marked="import pytest\n@pytest.mark.virtual_time\nasync def test_it(): pass")
     result = pytester.runpytest_subprocess("-q", *loaded, *args, "test_marked.py")
     assert result.ret != 0
-    assert "needs pytest-asyncio 1.4" in "\n".join(result.outlines + result.errlines)
+    result.stdout.fnmatch_lines(["the marker virtual_time needs pytest-asyncio 1.4 *pip install 'relive[[]testing]'"])
+    pytester.makepyfile(test_live="def test_live(live_server): pass\ndef test_client(live_client): pass")
+    result = pytester.runpytest_subprocess("-q", *loaded, *args, "test_live.py")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"the fixture live_{what} needs pytest-asyncio 1.4 *pip install 'relive[[]testing]'"
+            for what in ("server", "client")
+        ]
+    )
 
 
 def test_loading_it_imports_next_to_nothing() -> None:

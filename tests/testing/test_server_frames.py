@@ -30,6 +30,10 @@ def model_turn(part: object, **more: object) -> str:
     return json.dumps({"serverContent": {"modelTurn": {"parts": [part], "role": "model"}, **more}})
 
 
+def update(**said: object) -> object:
+    return {"sessionResumptionUpdate": said}
+
+
 def sound_part(sound: bytes) -> object:
     return {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": base64.b64encode(sound).decode()}}
 
@@ -43,6 +47,41 @@ def test_a_chunk_of_audio_is_the_frame_that_json_makes(sound: bytes) -> None:
 @given(st.text(max_size=50))
 def test_a_chunk_of_text_is_the_frame_that_json_makes(text: str) -> None:
     assert frames.words(text) == model_turn({"text": text})
+
+
+def test_words_about_the_turn_and_handles_are_the_frames_that_json_makes() -> None:
+    usage = {"promptTokenCount": 1, "responseTokenCount": 20, "totalTokenCount": 21}
+    over = {"serverContent": {"turnComplete": True}}
+    given = update(newHandle="handle-1e", resumable=True, lastConsumedClientMessageIndex="7")
+    made = {
+        frames.GENERATED: {"serverContent": {"generationComplete": True}},
+        frames.INTERRUPTED: {"serverContent": {"interrupted": True}},
+        frames.turn_complete({}): over,
+        frames.turn_complete(usage): {**over, "usageMetadata": usage},
+        frames.EMPTY_UPDATE: update(),
+        frames.NOT_RESUMABLE: update(newHandle="", resumable=False),
+        frames.update("handle-0f", None): update(newHandle="handle-0f", resumable=True),
+        frames.update("handle-1e", 7): given,
+    }
+    for frame, message in made.items():
+        assert frame == json.dumps(message)
+
+
+@pytest.mark.parametrize("usage", [True, False])
+@pytest.mark.parametrize("status", [True, False])
+@pytest.mark.parametrize("pretty", [True, False])
+def test_a_turn_ends_in_the_manner_of_the_script(*, usage: bool, status: bool, pretty: bool) -> None:
+    script = ServerScript(usage=usage, interaction_status=status, pretty=pretty, binary=False)
+    c = DirectClient(FakeLiveServer(script))
+    conn = c.connect()
+    c.send(conn, say.content("hello"))
+    c.wait(1.0)
+    ends = [frame for frame in c.frames[conn] if isinstance(frame, str) and "turnComplete" in frame]
+    assert len(ends) == 1
+    message = json.loads(ends[0])
+    assert message["serverContent"] == {"turnComplete": True, **({"interactionStatus": "IDLE"} if status else {})}
+    assert ("usageMetadata" in message) == usage
+    assert ends[0] == (json.dumps(message, indent=2) + "\n" if pretty else json.dumps(message))
 
 
 @pytest.mark.parametrize("binary", [True, False])

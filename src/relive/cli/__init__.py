@@ -8,19 +8,20 @@ Where to look next: `app` (commands and options), `plan` (what a demo will do), 
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 
-_NEEDED = ("typer", "rich", "trustme")
+from relive.testing.extras import missing, needs
 
 
 def main() -> None:
     """Run the command line; without its extra, say what to install and exit with 2."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        sys.stderr.write(
-            f"relive: the command line needs {', '.join(missing)}: install the extra with  pip install 'relive[cli]'\n"
-        )
+    lacking = missing("cli")
+    if lacking:
+        sys.stderr.write(f"relive: {needs('the command line', *lacking, extra='cli')}\n")
         raise SystemExit(2)
-    from relive.cli.app import app
+    try:
+        from relive.cli.app import app
+    except KeyboardInterrupt:  # somebody did not want to wait for that
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
 
     app(prog_name="relive")

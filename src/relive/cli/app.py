@@ -15,6 +15,7 @@ from rich.console import Console
 import relive
 from relive.cli.demo import Backend, run_demo, run_live
 from relive.cli.handles import handles
+from relive.cli.interrupts import interruptible
 from relive.cli.plan import make_plan
 from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
@@ -193,8 +194,5 @@ def _seconds(option: str, value: float | None, *, above: bool = False) -> float 
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    try:
+    with interruptible():
         return asyncio.run(work)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(130) from None

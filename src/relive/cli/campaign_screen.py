@@ -145,9 +145,9 @@ def _show_end(console: Console, result: Result) -> None:
         console.print(Text(str(result.difference), "bold red"), soft_wrap=True)
     if result.interrupted:
         console.print(Text("Interrupted: this is what there is.", "yellow"))
-    if result.good:
+    if result.good and result.tally.sessions:
         twice = " Every session went the same way twice." if result.twice else ""
-        console.print(Text(f"Every promise was kept.{twice}", "bold green"))
+        console.print(Text(f"Every promise was kept{' so far' if result.interrupted else ''}.{twice}", "bold green"))
 
 
 def _time(seconds: float) -> str:

@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.text import Text
 
 from relive.cli.campaign_screen import CampaignScreen, show_result
-from relive.testing.simulation.campaign import Always, Campaign, Result, attempt, quiet, run
+from relive.cli.interrupts import interruptible
+from relive.testing.simulation.campaign import Always, Campaign, Result, attempt, run
 from relive.testing.simulation.draw import PROFILES
 from relive.testing.simulation.explain import example_line, explain, only_line, replay_line
 from relive.testing.simulation.outcome import Outcome
-from relive.testing.simulation.plan import Plan, PlanError
+from relive.testing.simulation.plan import AudioSchedule, Plan, PlanError
 from relive.testing.simulation.shrink import TRIES, Shrunk, shrink, still
+from relive.testing.simulation.surroundings import quiet
 from relive.testing.simulation.tally import Failure
 from relive.testing.simulation.workers import strangers
 
@@ -85,7 +87,8 @@ def simulate(
 
     A session is at least ten simulated minutes on several connections, with faults on the link, the server, the store
     and the process. Stops at the first violation, and says how to see it again. Exits with 1 if there is one, if
-    something that must happen in a long campaign never did, or if a session went differently the second time.
+    something that must happen in a long campaign never did, or if a session went differently the second time; with 130
+    if it is interrupted, after it has told what it has found so far.
     """
     if only is not None and replay is not None:
         raise typer.BadParameter("there is no other session in a plan: leave out --only", param_hint="--replay")
@@ -104,26 +107,34 @@ def simulate(
     )
     if replay is not None:
         campaign = attrs.evolve(campaign, draw=Always(_read(replay)))
+    with interruptible():
+        _simulate(campaign, jobs, trace, twice=check_determinism, shrink_it=shrink_it, as_json=as_json)
+
+
+def _simulate(
+    campaign: Campaign, jobs: int | None, trace: Path | None, *, twice: bool, shrink_it: bool, as_json: bool
+) -> None:
     console = Console()
     with ExitStack() as stack:
         write = stack.enter_context(_writer(trace)) if trace is not None else None
         screen = stack.enter_context(CampaignScreen(Console(stderr=True) if as_json else console, campaign))
         workers = jobs if jobs is not None else 1 if campaign.sessions < _FEW else _cores()
-        again = stack.enter_context(strangers(workers)) if check_determinism else None
+        again = stack.enter_context(strangers(workers)) if twice else None
         result = _played(partial(run, campaign, jobs=workers, again=again, progress=screen.told, trace=write), campaign)
         first = result.tally.failures[0] if result.tally.failures else None
-        shrunk = _shrink(campaign, first, screen) if first is not None and shrink_it else None
+        worth_it = shrink_it and not result.interrupted
+        shrunk = _shrink(campaign, first, screen) if first is not None and worth_it else None
+    interrupted = result.interrupted or (shrunk is not None and shrunk.interrupted)
     if as_json:
         typer.echo(json.dumps(_as_json(result, shrunk), indent=2))
     else:
         show_result(console, result)
         if first is not None:
-            _show_failure(console, campaign, first, shrunk)
+            _show_failure(console, campaign, first, shrunk, interrupted=interrupted)
+    if interrupted:
+        raise KeyboardInterrupt
     if not result.good:
         raise typer.Exit(1)
-    if result.interrupted:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(130)
 
 
 def _played(play: Callable[[], Result], campaign: Campaign) -> Result:
@@ -158,9 +169,10 @@ def _profile(name: str) -> str:
 
 
 def _rate(rate: float) -> float:
-    if not 0.0 <= rate < float("inf"):
-        raise typer.BadParameter(f"{rate} is no number of frames a second", param_hint="--rate")
-    return rate
+    try:
+        return AudioSchedule(rate=rate).rate
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--rate") from None
 
 
 def _read(name: str) -> Plan:
@@ -192,8 +204,11 @@ def _cores() -> int:
 def _shrink(campaign: Campaign, failure: Failure, screen: CampaignScreen) -> Shrunk | None:
     """Make a failure small. None if it does not fail here: whoever played it was not like this process."""
     fails = still(failure.violations[0], campaign.level, play=campaign.play)
-    if not fails(failure.plan):
-        return None
+    try:
+        if not fails(failure.plan):
+            return None
+    except KeyboardInterrupt:
+        return Shrunk(failure.plan, 0, interrupted=True)
     return shrink(failure.plan, fails, progress=screen.shrinking)
 
 
@@ -202,22 +217,28 @@ def _outcome(plan: Plan, campaign: Campaign) -> Outcome:
         return attempt(plan, campaign.level, play=campaign.play)
 
 
-def _show_failure(console: Console, campaign: Campaign, failure: Failure, shrunk: Shrunk | None) -> None:
-    """Print the first failure, as small as it could be made."""
+def _show_failure(
+    console: Console, campaign: Campaign, failure: Failure, shrunk: Shrunk | None, *, interrupted: bool
+) -> None:
+    """Print the first failure, as small as it could be made; after an interrupt without playing it once more."""
     before = failure.plan
     again = replay_line(before, campaign.level)
     if not isinstance(campaign.draw, Always):
         again = only_line(campaign, failure.index)
     console.print(Text(f"Session {failure.index} did not keep a promise.", "bold red"))
     plan = before if shrunk is None else shrunk.plan
-    if plan is not before:
+    if plan is not before or interrupted:
         for violation in failure.violations[:1]:
             console.print(Text(f"{violation}\n  {again}"), soft_wrap=True)
+    if plan is not before:
         steps = f"{len(before.steps)} steps to {len(plan.steps)}, {before.seconds:g} s to {plan.seconds:g} s"
         tries = shrunk.tries if shrunk is not None else 0
         console.print(Text(f"\nShrunk from {steps}, by playing {tries} plans of {TRIES} at most:", "bold"))
-    line = again if plan is before else None
-    console.print(Text(explain(_outcome(plan, campaign), again=line)), soft_wrap=True)
+    if not interrupted:
+        line = again if plan is before else None
+        console.print(Text(explain(_outcome(plan, campaign), again=line)), soft_wrap=True)
+    elif plan is not before:
+        console.print(Text(f"  {replay_line(plan, campaign.level)}"), soft_wrap=True)
 
 
 def _as_json(result: Result, shrunk: Shrunk | None) -> dict[str, Any]:

@@ -133,8 +133,11 @@ class Lifecycle:
     @property
     def deadline(self) -> tuple[float, str] | None:
         """The earliest deadline: when, in monotonic seconds, and its name. None if nothing is awaited."""
-        armed = self.scene.situation.deadlines
-        return min([(when, name) for name, when in armed]) if armed else None
+        first: tuple[float, str] | None = None
+        for name, when in self.scene.situation.deadlines:
+            if first is None or (when, name) < first:
+                first = when, name
+        return first
 
     def snapshot(self) -> Snapshot:
         """What there is to see from outside."""

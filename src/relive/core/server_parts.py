@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
-import attrs
-
 from relive.core import events as ev
 
 Json: TypeAlias = dict[str, object]
@@ -21,17 +19,19 @@ class Malformed(Exception):
     """A part of a frame is not what the SDK would accept there."""
 
 
-@attrs.define
 class Draft:
     """A reading in the making."""
 
-    connection: int
-    events: list[ev.ConnectionFact] = attrs.field(factory=list[ev.ConnectionFact])
-    text: list[tuple[str, str]] = attrs.field(factory=list[tuple[str, str]], repr=False)
-    notes: list[str] = attrs.field(factory=list[str])
-    hidden: set[str] = attrs.field(factory=set[str])
-    "Keys of the parts that are not delivered."
-    calls: bool = False
+    __slots__ = ("calls", "connection", "events", "hidden", "notes", "text")
+
+    def __init__(self, connection: int) -> None:
+        self.connection = connection
+        self.events: list[ev.ConnectionFact] = []
+        self.text: list[tuple[str, str]] = []
+        self.notes: list[str] = []
+        self.hidden: set[str] = set()
+        "Keys of the parts that are not delivered."
+        self.calls = False
 
 
 def _field(part: Json, camel: str, snake: str) -> object:

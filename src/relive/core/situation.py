@@ -157,7 +157,10 @@ class Situation:
 
     def at(self, name: str) -> float | None:
         """When this deadline comes; None if it is not armed."""
-        return next((when for armed, when in self.deadlines if armed == name), None)
+        for armed, when in self.deadlines:
+            if armed == name:
+                return when
+        return None
 
 
 FIELDS: Final = tuple(field.name for field in attrs.fields(Situation))

@@ -103,7 +103,7 @@ class ServerWire:
     "Whether the application sees GoAway, as it would without us."
     _head: bytes = attrs.field(init=False, repr=False, eq=False, default=b"\0")
     _start: int = attrs.field(init=False, repr=False, eq=False, default=1)
-    _tail: bytes = attrs.field(init=False, repr=False, eq=False, default=b"\0")
+    _tail: bytes = attrs.field(init=False, repr=False, eq=False, default=b"")
 
     def read(self, frame: bytes, connection: int) -> Reading:
         """Read one frame. Never raises: what cannot be read is withheld, with a `problem`."""
@@ -146,8 +146,9 @@ class ServerWire:
                 draft.hidden.add(key)
                 draft.notes.append(f"malformed {key}")
         deliver = self._deliver(message, frame, draft)
+        events = draft.events if len(draft.events) < 2 else sorted(draft.events, key=_place)  # nearly all say one thing
         return Reading(
-            events=tuple(sorted(draft.events, key=_place)),
+            events=tuple(events),
             deliver=deliver,
             problem="; ".join(draft.notes),
             text=tuple(draft.text),

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
+from relive.testing.extras import extra
 from relive.testing.host_timer import DeadlineTimer
 from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
@@ -37,8 +38,13 @@ class TlsHost:
     """Serves a fake server at `base_url` while it is entered. On exit sockets are reset, and no task is left."""
 
     def __init__(self, server: FakeLiveServer, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Make a certificate authority; port 0 picks a free port on entering."""
-        import trustme
+        """Make a certificate authority; port 0 picks a free port on entering.
+
+        Raises:
+            ModuleNotFoundError: the extra is not installed; says how to.
+        """
+        with extra("testing", type(self).__name__):
+            import trustme
 
         self.server: Final = server
         self._host = host

@@ -1,8 +1,8 @@
 """The pytest plugin: tests in virtual time, plans, and a Live server with a client of the SDK.
 
 - ``@pytest.mark.virtual_time`` runs an async test, and its fixtures, on a `SimLoop`: an hour of sleep takes no time.
-  Needs pytest-asyncio, and stands for its marker as well. Arguments are the loop's; ``max_time`` is a day if not given:
-  a test that waits for what never comes ends with a `TimeLimit` that says where it waits.
+  Needs pytest-asyncio, and stands for its marker as well. Arguments are the loop's, by name; ``max_time`` is a day if
+  not given: a test that waits for what never comes ends with a `TimeLimit` that says where it waits.
 - ``sim(plan)`` plays a plan on our own simulation and fails with an explanation if a promise is not kept; ``sim()``
   draws one. ``--relive-seed N`` is the seed of all of them, ``--relive-replay FILE`` a plan that is played instead.
 - ``live_server`` is a `FakeLiveServer` behind a websocket: in memory if the test is in virtual time, else over TLS on
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MARK: Final = "virtual_time"
 _ASYNCIO: Final = "asyncio"
 _DAY: Final = 86_400.0
+_LIMITS: Final = ("max_time", "max_steps")
 _LOOPS: Final = "relive-loops"
 _PLAN: Final = pytest.StashKey["Plan | None"]()
 
@@ -102,22 +103,54 @@ class _Loops:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> None:
     """Have pytest-asyncio run an async test that has our marker, whatever its mode is."""
-    if not (inspect.iscoroutinefunction(obj) and _is_marked(collector, obj)):
+    if not (inspect.iscoroutinefunction(obj) and _marks(collector, obj)):
         return
     plugins = collector.config.pluginmanager
     if not hasattr(collector.config.hook, "pytest_asyncio_loop_factories"):
-        raise pytest.UsageError(
-            f"the marker {MARK} needs pytest-asyncio 1.4 or newer, which is not there or not active"
-        )
+        raise collector.CollectError(_needs_asyncio(f"the marker {MARK}"))
+    for mark in _marks(collector, obj):
+        _check(mark, collector)
     if not plugins.hasplugin(_LOOPS):
         plugins.register(_Loops(), _LOOPS)
     if not any(mark.name == _ASYNCIO for mark in getattr(obj, "pytestmark", ())):
         pytest.mark.asyncio(obj)
 
 
-def _is_marked(collector: pytest.Module | pytest.Class, obj: object) -> bool:
-    own = getattr(obj, "pytestmark", ())
-    return any(mark.name == MARK for mark in own) or collector.get_closest_marker(MARK) is not None
+def _marks(collector: pytest.Module | pytest.Class, obj: object) -> list[pytest.Mark]:
+    own: list[pytest.Mark] = [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == MARK]
+    return [*own, *collector.iter_markers(MARK)]
+
+
+def _check(mark: pytest.Mark, collector: pytest.Collector) -> None:
+    """Refuse what the loop does not understand: it would be ignored, or be an error in the middle of a run."""
+    from relive.testing.loop import SimLoop
+
+    if mark.args:
+        args = ", ".join(map(repr, mark.args))
+        raise collector.CollectError(
+            f"{MARK}({args}): arguments are given by name, as in {MARK}(max_time={mark.args[0]!r})"
+        )
+    known = inspect.signature(SimLoop).parameters
+    for name, value in mark.kwargs.items():
+        if name not in known:
+            raise collector.CollectError(f"{MARK}({name}=…): there is no such argument; there are {', '.join(known)}")
+        if name in _LIMITS and not (isinstance(value, (int, float)) and value > 0):
+            raise collector.CollectError(f"{MARK}({name}={value!r}): it must be a number above 0")
+
+
+def _needs_asyncio(who: str) -> str:
+    from relive.testing.extras import needs
+
+    return needs(who, "pytest-asyncio 1.4 or newer (which is not there, or not active)", extra="testing")
+
+
+def _needs_asyncio_fixture(request: pytest.FixtureRequest) -> None:
+    """Stands where a fixture would be that needs pytest-asyncio."""
+    pytest.fail(_needs_asyncio(f"the fixture {request.fixturename}"), pytrace=False)
+
+
+live_server = pytest.fixture(name="live_server")(_needs_asyncio_fixture)
+live_client = pytest.fixture(name="live_client")(_needs_asyncio_fixture)
 
 
 @pytest.fixture

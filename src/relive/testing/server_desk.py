@@ -153,6 +153,13 @@ class Desk:
         text = json.dumps(message, indent=2) + "\n" if self.script.pretty else json.dumps(message)
         self.send(conn, text.encode() if self.script.binary else text)
 
+    def utter(self, conn: int, frame: str) -> None:
+        """The same of a message that is JSON already: `server_frames` has those that are sent most often."""
+        if self.script.pretty:
+            self.say(conn, json.loads(frame))
+        else:
+            self.send(conn, frame.encode() if self.script.binary else frame)
+
     def hang_up(self, conn: int, code: int | None, reason: str) -> Close | Reset:
         """Close a connection, or reset it if no code could be seen on a wire."""
         output = Reset(conn)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from relive.testing import server_frames as frames
 from relive.testing.server_admission import HANDLE_PREFIX
 from relive.testing.server_desk import Desk
 from relive.testing.server_truth import Branch, Context, Session, Snapshot
-from relive.testing.server_wire import JsonObject, Setup
+from relive.testing.server_wire import Setup
 
 
 class Handles:
@@ -54,11 +55,7 @@ class Handles:
         snapshot = Snapshot(session, context.copy(), branch, branch.length, self._conn, now, consumed, told)
         self._desk.snapshots[handle] = self._desk.handles[handle] = snapshot
         session.handles_given += 1
-        body: JsonObject = {"newHandle": handle, "resumable": True}
-        if told is not None:
-            # An int64, so a string in JSON.
-            body["lastConsumedClientMessageIndex"] = str(told)
-        self._desk.say(self._conn, {"sessionResumptionUpdate": body})
+        self._desk.utter(self._conn, frames.update(handle, told))
 
     def announce_busy(self) -> None:
         """Say that a turn begins, if the script says so."""
@@ -67,9 +64,9 @@ class Handles:
 
     def _say_unresumable(self, mode: str) -> None:
         if mode == "empty":
-            self._desk.say(self._conn, {"sessionResumptionUpdate": {}})
+            self._desk.utter(self._conn, frames.EMPTY_UPDATE)
         elif mode == "not_resumable":
-            self._desk.say(self._conn, {"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})
+            self._desk.utter(self._conn, frames.NOT_RESUMABLE)
 
     def _index(self, consumed: int) -> int | None:
         """Return the index to tell, None for none."""

@@ -53,7 +53,7 @@ class Turn:
                 return None
             if position < len(items):
                 return items[position].delay
-        self._content({"generationComplete": True})
+        self._desk.utter(self._conn, frames.GENERATED)
         self.phase = "playback"
         return self._answer.playback
 
@@ -70,8 +70,8 @@ class Turn:
         """Tell that the user went on: no `generationComplete`. To be followed by `end`."""
         if self.pending:
             self._desk.say(self._conn, {"toolCallCancellation": {"ids": list(self.pending)}})
-        self._content({"interrupted": True})
-        self._content({"turnComplete": True, **self._status("IDLE")})
+        self._desk.utter(self._conn, frames.INTERRUPTED)
+        self._say_complete({})
 
     def end(self, how: Literal["completed", "interrupted", "lost", "swallowed"]) -> None:
         """Note how it ended."""
@@ -125,18 +125,21 @@ class Turn:
         self._desk.say(self._conn, {"toolCall": {"functionCalls": calls}})
 
     def _complete(self, prompt_size: int, *, vertex: bool) -> None:
-        message: dict[str, object] = {"serverContent": {"turnComplete": True, **self._status("IDLE")}}
+        usage: dict[str, int] = {}
         if self._desk.script.usage:
             said = prompt_size // 4
             answered = (len(self.emitted.text) + len(self.emitted.audio)) // 4
             response = "candidatesTokenCount" if vertex else "responseTokenCount"
-            message["usageMetadata"] = {
-                "promptTokenCount": said,
-                response: answered,
-                "totalTokenCount": said + answered,
-            }
-        self._desk.say(self._conn, message)
+            usage = {"promptTokenCount": said, response: answered, "totalTokenCount": said + answered}
+        self._say_complete(usage)
         self.end("completed")
+
+    def _say_complete(self, usage: dict[str, int]) -> None:
+        if self._desk.script.interaction_status:
+            content = {"turnComplete": True, **self._status("IDLE")}
+            self._desk.say(self._conn, {"serverContent": content, **({"usageMetadata": usage} if usage else {})})
+        else:
+            self._desk.utter(self._conn, frames.turn_complete(usage))
 
     def _status(self, status: str) -> dict[str, object]:
         return {"interactionStatus": status} if self._desk.script.interaction_status else {}

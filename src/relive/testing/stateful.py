@@ -15,17 +15,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 import relive
 from relive.core.table import TABLE
+from relive.testing.extras import extra
 from relive.testing.host_tls import TlsHost
 from relive.testing.loop import SimLoop
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import CLOSES, Limits, ServerScript, Updates
 from relive.testing.simulation.embedding import make_client
+
+with extra("testing", __name__):
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 if TYPE_CHECKING:
     from google.genai import Client

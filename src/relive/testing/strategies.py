@@ -12,17 +12,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from math import floor
+from math import ceil
 from typing import Any, Final, TypeVar, cast
 
-from hypothesis import Phase, settings, strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
-
+from relive.testing.extras import extra
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import IndexAnomaly, Limits, ServerScript, Updates
 from relive.testing.simulation import draw as tables, faults as f
 from relive.testing.simulation.hold import hold
-from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn, TurnKind
+from relive.testing.simulation.plan import (
+    AudioSchedule,
+    Client,
+    Conversation,
+    Plan,
+    PlanError,
+    Service,
+    Step,
+    Turn,
+    TurnKind,
+)
+
+with extra("testing", __name__):
+    from hypothesis import Phase, settings, strategies as st
+    from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = [
     "LINK", "NOISE", "PROCESS", "SERVER", "audio_schedules", "clients", "conversations", "fault_plans", "faults",
@@ -91,12 +103,12 @@ def faults(draw: DrawFn, of: Iterable[str] = ALL) -> f.Fault:
 
 
 @st.composite
-def _steps(draw: DrawFn, of: Iterable[str], until: int) -> Step:
+def _steps(draw: DrawFn, of: Iterable[str], last: int) -> Step:
     fault = draw(faults(of))
     state, times = draw(st.sampled_from(_WHEN))
     return Step(
         fault=fault,
-        at=float(draw(st.integers(0, until))),
+        at=float(draw(st.integers(0, last))),
         state=state,
         delay=draw(_of(0.0, 0.1, 1.0, 5.0)) if state else 0.0,
         times=times,
@@ -111,8 +123,16 @@ def fault_plans(of: Iterable[str] = ALL, *, most: int = 6, until: float = 540.0)
         of: names of faults to choose from.
         most: steps at most. One may carry a repeat count.
         until: seconds in which they begin, the chaos of a plan.
+
+    Raises:
+        PlanError: there are none.
     """
-    steps = st.lists(_steps(tuple(of), floor(until)), max_size=most)
+    names = tuple(of)
+    if not names or not most:
+        return st.just(())
+    if not until > 0.0:
+        raise PlanError("until", f"{until:g} s have no room for faults: `seconds` must be more than `calm`")
+    steps = st.lists(_steps(names, ceil(until) - 1), max_size=most)
     return steps.map(lambda found: tuple(sorted(found, key=lambda step: step.at)))
 
 
@@ -235,6 +255,9 @@ def plans(
         talk: who says what; by default anything.
         service: what the service is like; by default anything.
         client: what relive is told; by default anything.
+
+    Raises:
+        PlanError: all of it is calm, so that there is no time for faults.
     """
     return Plan(
         steps=draw(fault_plans(of, most=most, until=max(0.0, seconds - calm))),

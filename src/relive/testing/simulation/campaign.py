@@ -9,22 +9,22 @@ machine; with ``Client(…).get_executor(pure=False)`` of dask.distributed it is
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, closing, contextmanager
-from threading import Lock
+from contextlib import ExitStack, closing
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
 from relive.testing.simulation import checks
+from relive.testing.simulation.bounds import LEAST, RATE, Number
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.simulate import simulate
+from relive.testing.simulation.surroundings import LoopIsRunning, quiet
 from relive.testing.simulation.tally import Tally
 from relive.testing.simulation.twice import Difference, different_session, explain
 from relive.testing.simulation.workers import Here, patiently, processes
@@ -85,7 +85,7 @@ class Campaign:
     level: Level = "runtime"
     profile: str = "default"
     "How rough it gets: a name in `draw.PROFILES`."
-    rate: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.0))
+    rate: float = attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
     "Frames of audio a second, each way."
     keep_going: bool = False
     "Whether to go on after a session that did not keep its promises."
@@ -156,46 +156,17 @@ class Result:
         }
 
 
-class _Quiet:
-    """How many want quiet, which threads may at the same time, and what the level was before the first of them."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.wanted = 0
-        self.level = logging.NOTSET
-
-
-_QUIET: Final = _Quiet()
-
-
-@contextmanager
-def quiet() -> Generator[None]:
-    """Leave out what relive logs: where things are made to go wrong by the thousand, it says so by the thousand."""
-    logger = logging.getLogger("relive")
-    with _QUIET.lock:
-        if not _QUIET.wanted:
-            _QUIET.level = logger.level
-            logger.setLevel(logging.CRITICAL + 1)
-        _QUIET.wanted += 1
-    try:
-        yield
-    finally:
-        with _QUIET.lock:
-            _QUIET.wanted -= 1
-            if not _QUIET.wanted:
-                logger.setLevel(_QUIET.level)
-
-
 def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trace: bool = False) -> Outcome:
     """Play a plan. Whatever it raises becomes a violation: a session never raises what is not its caller's fault.
 
     Raises:
+        LoopIsRunning: it was called inside an event loop.
         PlanError: the plan asks for what does not exist.
     """
     try:
         with patiently():
             return play(plan, level, trace=trace)
-    except (PlanError, NotImplementedError):
+    except (PlanError, NotImplementedError, LoopIsRunning):
         raise
     except Exception as error:  # noqa: BLE001 - a campaign has to go on to its report
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -238,15 +209,16 @@ def run(
         trace: is given each line of the traces, without its end, in the order of the sessions.
 
     Raises:
+        LoopIsRunning: it was called inside an event loop, and plays here.
         PlanError: there is no such profile.
     """
     campaign.plan(campaign.first)  # what is wrong with all of them is said at once, and here
     total, began, interrupted, difference = Tally(), perf_counter(), False, None
-    with ExitStack() as stack:
-        if executor is None:
-            executor = stack.enter_context(Here() if jobs == 1 else processes(jobs))
-        parts = stack.enter_context(closing(_parts(campaign, jobs, executor, again, traced=trace is not None)))
-        try:
+    try:
+        with ExitStack() as stack:
+            if executor is None:
+                executor = stack.enter_context(Here() if jobs == 1 else processes(jobs))
+            parts = stack.enter_context(closing(_parts(campaign, jobs, executor, again, traced=trace is not None)))
             for part, repeated in parts:
                 if trace is not None:
                     for line in (line for lines in part.traces for line in lines):
@@ -261,8 +233,8 @@ def run(
                     progress(total, perf_counter() - began)
                 if difference is not None or (total.violated and not campaign.keep_going):
                     break
-        except KeyboardInterrupt:
-            interrupted = True
+    except KeyboardInterrupt:
+        interrupted = True
     return Result(
         campaign=campaign,
         tally=total,

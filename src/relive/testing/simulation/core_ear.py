@@ -8,7 +8,7 @@ from typing import Any
 
 from relive.testing.simulation.core_time import Timeline
 from relive.testing.simulation.recording import Scribe
-from relive.testing.simulation.user import CHUNK, OUTPUT, Heard, User, hear
+from relive.testing.simulation.user import CHUNK, NOTHING, OUTPUT, Heard, User, hear
 
 
 class Ear:
@@ -130,7 +130,7 @@ class Ear:
         what = hear(frame)
         self._user.hear(what, self._time.now)
         self._rouse()
-        if not what.output:
+        if not what.output and what != NOTHING:
             self._note(what)
         if self._pause is not None:
             self._held = not self._pause[0]

@@ -11,7 +11,9 @@ setting decides. What is not modelled: the log, and the pace of observers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from math import inf
 from typing import Any, TypeAlias
 
@@ -43,7 +45,20 @@ def play(plan: Plan) -> History:
         Deadlock: the session waits for what cannot come.
         TimeLimit: it never came to an end.
     """
-    return _Play(plan).run()
+    with _uncollected():
+        return _Play(plan).run()
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Collect no garbage meanwhile: nearly all that a play makes lives to its end, and would be gone through often."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Play:

@@ -202,7 +202,7 @@ class Session:
         """The machine's earliest deadline has come: tell it, unless a sign of life has come meanwhile."""
         now = self.time.now
         self._looking = True
-        while self._shut_at is None and (due := self._awaited) is not None and due[0] <= now:
+        while self._shut_at is None and not self._dead and (due := self._awaited) is not None and due[0] <= now:
             self.tell(self._sign_instead(due[1]) or ev.DeadlineReached(due[1]))
         self._looking = False
         due = self._awaited

@@ -71,6 +71,7 @@ def draw(seed: int, index: int, *, profile: str = "default", rate: float = 1.0) 
 
     Raises:
         PlanError: there is no such profile.
+        ValueError: the rate is none, or too high.
     """
     how = PROFILES.get(profile)
     if how is None:
@@ -175,7 +176,7 @@ def _step(chance: Chance, plan: Plan) -> Step:
     times = chance.choice((1, 1, 1, 2, 3))
     return Step(
         fault=fault(chance),
-        at=round(chance.uniform(1.0, plan.chaos), 1),
+        at=min(round(chance.uniform(1.0, plan.chaos), 1), plan.chaos - 0.1),
         state=chance.choice(_STATES) if chance.random() < 0.4 else "",
         delay=chance.choice((0.0, 0.0, 0.1, 1.0)),
         times=times,

@@ -12,10 +12,11 @@ only our own simulations have (their store, hook, user) are left out, and noted 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
@@ -33,7 +34,7 @@ from relive.testing.simulation.live import RECOVERY, most_steps
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Client as Settings, Plan
 from relive.testing.simulation.script import script_of
-from relive.testing.simulation.twice import different_lines
+from relive.testing.simulation.surroundings import insist_on_no_loop, quiet
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -69,9 +70,28 @@ class AgentHistory(History):
         "Where it waited when it was stopped, because it had not come to an end long after the faults had."
         self.runs = 0
         "How often it was called: once more than it crashed."
+        self.again: Literal["", "here", "elsewhere"] = ""
+        "Where it was run again to the same effect: here alone, or in another process as well."
         self.watch: Watch
         self.violations: tuple[Violation, ...] = ()
         "Promises of relive's that were not kept."
+        self._frames: deque[tuple[int, str]] = deque()
+
+    def sent(self, conn: int, frame: str | bytes, now: float) -> None:
+        """The server was sent a frame."""
+        text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+        self._frames.append((len(self.records), f"at {now:.6f} s, connection {conn} is sent {text}"))
+
+    def account(self) -> list[str]:
+        """All that must be the same when it is run again: the trace, the frames in it, and how it ended."""
+        header, *lines = self.lines()
+        found, frames = [header], self._frames.copy()
+        for number, line in enumerate(lines):
+            while frames and frames[0][0] <= number:
+                found.append(frames.popleft()[1])
+            found.append(line)
+        how = "late" if self.late else "well" if self.error is None else f"with {type(self.error).__name__}"
+        return [*found, *(line for _, line in frames), f"at {self.ended:.6f} s it ended {how}"]
 
     @property
     def gave_up(self) -> bool:
@@ -98,12 +118,19 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
         agent: the application, an async function. It must not depend on anything but its client and its event loop.
         plan: what the service is like, and what goes wrong.
         model: answers; by default one that echoes.
+
+    What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.
+
+    Raises:
+        LoopIsRunning: it was called inside an event loop.
     """
-    server = FakeLiveServer(_script(plan, model), seed=plan.stream("server").getrandbits(32))
+    insist_on_no_loop("play_agent")
+    server = _Server(_script(plan, model), seed=plan.stream("server").getrandbits(32))
     history = AgentHistory(plan, server)
+    server.told = history.sent
     make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS * most_steps(plan))
     try:
-        with asyncio.Runner(loop_factory=make_loop) as runner:
+        with quiet(), asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(_Play(agent, history).run())
     except (Deadlock, TimeLimit) as stuck:
         history.ended = stuck.time
@@ -127,15 +154,21 @@ def hold_agent(
         plan: likewise.
         claims: called with the history, one after the other; see `Claim`.
         model: as for `play_agent`.
-        twice: run it twice, and insist that the same happens.
+        twice: run it again, and insist that the same happens and the same is sent: once here and, if `pickle` can send
+            it there, once in a process with another hash seed, which takes a second or two. See `embedding_again`.
 
     Raises:
         AssertionError: something is not as it should be; says what, and how to see it again.
+        LoopIsRunning: it was called inside an event loop.
+        RuntimeError: the other process died.
     """
+    from relive.testing.simulation.embedding_again import run_again
+
+    insist_on_no_loop("hold_agent")
     history = play_agent(agent, plan, model=model)
     try:
         if twice:
-            same_again(history, play_agent(agent, plan, model=model))
+            run_again(agent, history, model)
         assert not history.late, f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
         assert history.error is None or history.gave_up, f"the application raised {history.error!r}"
         assert not history.violations, "\n".join(str(violation) for violation in history.violations[:5])
@@ -144,19 +177,6 @@ def hold_agent(
     except AssertionError as error:
         raise AssertionError(tell_agent(agent, history, str(error))) from history.error or error
     return history
-
-
-def same_again(first: History, second: History) -> None:
-    """Insist that two histories of one plan are the same.
-
-    Raises:
-        AssertionError: they differ; says where.
-    """
-    difference = different_lines(0, first.lines(), second.lines())
-    assert difference is None, (
-        f"{difference}\nThe plan is the same, so the application is not: it looks at a wall clock, draws by chance, "
-        "depends on the order of a set or on what an earlier run has left behind."
-    )
 
 
 def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
@@ -223,6 +243,17 @@ def _check(history: AgentHistory) -> tuple[Violation, ...]:
         found += (violation for check in embedding_checks.CHECKS for violation in check(facts))
         found += embedding_checks.kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))
     return tuple(sorted(found, key=lambda violation: violation.at))
+
+
+class _Server(FakeLiveServer):
+    """Tells of what it is sent."""
+
+    told: Callable[[int, str | bytes, float], None]
+
+    def receive(self, conn: int, frame: str | bytes, now: float) -> None:
+        """Take a client frame."""
+        self.told(conn, frame, now)
+        super().receive(conn, frame, now)
 
 
 class _Play:

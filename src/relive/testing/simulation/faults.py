@@ -1,7 +1,8 @@
 """What can go wrong, as values: on the link, on the server, in the process. A plan is made of these.
 
 Link faults have Toxiproxy's names where it has them. Durations are simulated seconds. A fault with `seconds` is taken
-back after these; all are taken back when the chaos of a plan is over.
+back after these; all are taken back when the chaos of a plan is over. What is too much, or no number, raises
+`ValueError`: see `bounds`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
-from attrs.validators import ge, gt, in_, optional
+from attrs.validators import in_, optional
 
 from relive.testing.server_script import CLOSES
+from relive.testing.simulation.bounds import BURST, BYTES, DOWN, EVER, Number, duration, how_often, lasts
 
 Way: TypeAlias = Literal["up", "down", "both"]
 "From the client to the server, back, or both."
@@ -32,24 +34,13 @@ FACTS: Final = (
 "Facts that come too late, or once more: what a slow store, hook, link or application would tell."
 
 
-def _seconds(default: float | None = None) -> Any:
-    """A duration, not negative."""
-    if default is None:
-        return attrs.field(validator=ge(0.0))
-    return attrs.field(default=default, validator=ge(0.0))
-
-
-def _lasts(default: float = 10.0) -> Any:
-    """How long a fault lasts."""
-    return attrs.field(default=default, validator=gt(0.0))
-
-
 def _way(default: Way = "both") -> Any:
     return attrs.field(default=default, validator=in_(WAYS))
 
 
-def _times() -> Any:
-    return attrs.field(default=1, validator=ge(1))
+def _time_left(fault: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str | None):
+        Number(0.0, EVER)(fault, attribute, value)
 
 
 def _close() -> Any:
@@ -60,34 +51,34 @@ def _close() -> Any:
 class Latency:
     """Everything takes longer."""
 
-    delay: float = _seconds(0.1)
+    delay: float = duration(0.1)
     "Seconds each way."
-    jitter: float = _seconds(0.0)
+    jitter: float = duration(0.0)
     "Up to so many seconds more; never out of order."
     way: Way = _way()  # noqa: RUF009
-    seconds: float = _lasts()
+    seconds: float = lasts()
 
 
 @attrs.frozen
 class Bandwidth:
     """Only so many bytes pass in a second."""
 
-    rate: float = attrs.field(default=2000.0, validator=gt(0.0))
+    rate: float = attrs.field(default=2000.0, validator=Number(1.0, BYTES))
     "Bytes a second."
     way: Way = _way()  # noqa: RUF009
-    seconds: float = _lasts()
+    seconds: float = lasts()
 
 
 @attrs.frozen
 class Slicer:
     """Data comes in small pieces, with a pause between them."""
 
-    size: int = attrs.field(default=64, validator=ge(1))
+    size: int = attrs.field(default=64, validator=Number(1, BYTES, whole=True))
     "Bytes in a piece."
-    delay: float = _seconds(0.01)
+    delay: float = duration(0.01)
     "Seconds between two pieces."
     way: Way = _way()  # noqa: RUF009
-    seconds: float = _lasts()
+    seconds: float = lasts()
 
 
 @attrs.frozen
@@ -95,14 +86,14 @@ class Hold:
     """Nothing passes for a while, and nothing is lost: it comes afterwards, all at once."""
 
     way: Way = _way()  # noqa: RUF009
-    seconds: float = _lasts(3.0)
+    seconds: float = lasts(3.0)
 
 
 @attrs.frozen
 class Timeout:
     """Nothing passes any more on the connection there is, in neither direction, and after a while it is reset."""
 
-    after: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
+    after: float | None = attrs.field(default=None, validator=optional(Number(0.0, EVER)))
     "Seconds until the reset; None: never, it is a black hole."
 
 
@@ -110,7 +101,7 @@ class Timeout:
 class HalfOpen:
     """The server has lost the client, and the client is not told."""
 
-    notices_after: float | None = attrs.field(default=0.0, validator=optional(ge(0.0)))
+    notices_after: float | None = attrs.field(default=0.0, validator=optional(Number(0.0, EVER)))
     "Seconds after which the server takes the client for gone; None: never, so that its session stays in use."
 
 
@@ -118,14 +109,14 @@ class HalfOpen:
 class ResetPeer:
     """The connection is reset, without a close frame."""
 
-    after: float = _seconds(0.0)
+    after: float = duration(0.0)
 
 
 @attrs.frozen
 class LimitData:
     """The connection is reset when so many more bytes have passed."""
 
-    size: int = attrs.field(default=1000, validator=ge(0))
+    size: int = attrs.field(default=1000, validator=Number(0, BYTES, whole=True))
     "Bytes, up and down together."
 
 
@@ -140,47 +131,47 @@ class Truncate:
 class SlowClose:
     """A close frame takes so long to arrive; what is sent meanwhile still comes."""
 
-    delay: float = _seconds(0.2)
-    seconds: float = _lasts()
+    delay: float = duration(0.2)
+    seconds: float = lasts()
 
 
 @attrs.frozen
 class Clog:
     """The client's socket takes nothing more for a while: what is sent waits. What comes still comes."""
 
-    seconds: float = _lasts(5.0)
+    seconds: float = lasts(5.0)
 
 
 @attrs.frozen
 class RefuseDial:
     """The next dials are refused: with an HTTP status, or by the network."""
 
-    status: int | None = 503
+    status: int | None = attrs.field(default=503, validator=optional(Number(200, 599, whole=True)))
     "HTTP status of the answer to the upgrade; None: there is no answer, as when a name cannot be resolved."
-    times: int = _times()
+    times: int = how_often()
 
 
 @attrs.frozen
 class HangDial:
     """The next dials come to nothing, without a word."""
 
-    times: int = _times()
+    times: int = how_often()
 
 
 @attrs.frozen
 class Flap:
     """The link goes down and comes up again, so many times: what is open is reset, dials fail while it is down."""
 
-    times: int = attrs.field(default=3, validator=ge(1))
-    down: float = _lasts(1.0)
-    up: float = _lasts(2.0)
+    times: int = how_often(3)
+    down: float = lasts(1.0)
+    up: float = lasts(2.0)
 
 
 @attrs.frozen
 class Swizzle:
     """The connections of a herd are clogged one by one, and unclogged in another order."""
 
-    every: float = _lasts(0.5)
+    every: float = lasts(0.5)
     "Seconds from one to the next."
 
 
@@ -188,8 +179,8 @@ class Swizzle:
 class GoAway:
     """The server announces the end of the connection."""
 
-    time_left: float | str | None = 10.0
-    "Seconds; or any text, sent as it is; None: not said."
+    time_left: float | str | None = attrs.field(default=10.0, validator=_time_left)
+    "Seconds; or any text, sent as it is, such as ``-3s``; None: not said."
     then: Literal["close", "silence", "never"] = attrs.field(
         default="close", validator=in_(("close", "silence", "never"))
     )
@@ -213,15 +204,15 @@ class Silence:
 class HangSetup:
     """The next setups are not answered."""
 
-    times: int = _times()
+    times: int = how_often()
 
 
 @attrs.frozen
 class SlowSetup:
     """Setups are answered late."""
 
-    delay: float = _seconds(2.0)
-    seconds: float = _lasts()
+    delay: float = duration(2.0)
+    seconds: float = lasts()
 
 
 @attrs.frozen
@@ -229,7 +220,7 @@ class CloseInSetup:
     """The next setups are answered with a close."""
 
     cause: str = _close()
-    times: int = _times()
+    times: int = how_often()
 
 
 @attrs.frozen
@@ -237,16 +228,16 @@ class CloseAfterSetup:
     """The next connections come up and are closed soon after."""
 
     cause: str = _close()
-    after: float = _seconds(0.5)
-    times: int = _times()
+    after: float = duration(0.5)
+    times: int = how_often()
 
 
 @attrs.frozen
 class MuteAfterSetup:
     """The next connections come up and fall silent soon after."""
 
-    after: float = _seconds(0.5)
-    times: int = _times()
+    after: float = duration(0.5)
+    times: int = how_often()
 
 
 @attrs.frozen
@@ -266,22 +257,22 @@ class PoisonHandles:
     """Handles given so far are accepted, and the connection then dies, or stays mute."""
 
     how: Literal["die", "mute"] = attrs.field(default="die", validator=in_(("die", "mute")))
-    after: float = _seconds(0.5)
+    after: float = duration(0.5)
 
 
 @attrs.frozen
 class WithholdHandles:
     """For a while the server says that the session cannot be resumed from here."""
 
-    seconds: float = _lasts(20.0)
+    seconds: float = lasts(20.0)
 
 
 @attrs.frozen
 class LateHandles:
     """Handles come so long after the turn that they cover."""
 
-    delay: float = _seconds(3.0)
-    seconds: float = _lasts(60.0)
+    delay: float = duration(3.0)
+    seconds: float = lasts(60.0)
 
 
 @attrs.frozen
@@ -291,14 +282,14 @@ class WrongIndices:
     anomaly: Literal["missing", "repeated", "backwards", "too_high"] = attrs.field(
         default="missing", validator=in_(ANOMALIES)
     )
-    seconds: float = _lasts(60.0)
+    seconds: float = lasts(60.0)
 
 
 @attrs.frozen
 class Duplicate:
     """The server says the next so many messages twice."""
 
-    times: int = _times()
+    times: int = how_often()
 
 
 @attrs.frozen
@@ -328,7 +319,7 @@ class Crash:
 
     store: Literal["kept", "lost", "stale"] = attrs.field(default="kept", validator=in_(("kept", "lost", "stale")))
     "What the new process finds: what was saved last, nothing, or what was saved before that."
-    down: float = _seconds(1.0)
+    down: float = attrs.field(default=1.0, validator=Number(0.0, DOWN))
     "Seconds between the two."
 
 
@@ -336,22 +327,22 @@ class Crash:
 class SlowStore:
     """The store takes so long for everything."""
 
-    delay: float = _seconds(3.0)
-    seconds: float = _lasts(60.0)
+    delay: float = duration(3.0)
+    seconds: float = lasts(60.0)
 
 
 @attrs.frozen
 class FailingStore:
     """The store raises at everything."""
 
-    seconds: float = _lasts(60.0)
+    seconds: float = lasts(60.0)
 
 
 @attrs.frozen
 class StepWall:
     """The wall clock is set."""
 
-    step: float = 3600.0
+    step: float = attrs.field(default=3600.0, validator=Number(-EVER, EVER))
     "Seconds forward; back if negative."
 
 
@@ -359,22 +350,22 @@ class StepWall:
 class StopReading:
     """The application does not receive for a while."""
 
-    seconds: float = _lasts(5.0)
+    seconds: float = lasts(5.0)
 
 
 @attrs.frozen
 class Burst:
     """The application sends so many frames of audio at once."""
 
-    frames: int = attrs.field(default=100, validator=ge(1))
+    frames: int = attrs.field(default=100, validator=Number(1, BURST, whole=True))
 
 
 @attrs.frozen
 class SlowHook:
     """The application takes so long to say how to go on after a loss of context."""
 
-    delay: float = _seconds(2.0)
-    seconds: float = _lasts(60.0)
+    delay: float = duration(2.0)
+    seconds: float = lasts(60.0)
 
 
 @attrs.frozen

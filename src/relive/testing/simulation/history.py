@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import attrs
@@ -46,18 +48,27 @@ class Record(NamedTuple):
     "Details, plain JSON."
 
     def line(self) -> str:
-        """As a line of the trace. The most frequent kind is put together by hand: its details need no quoting."""
-        at, client, conn, kind, what, data = self
+        """As a line of the trace."""
+        return self.after(self.place)
+
+    @property
+    def place(self) -> str:
+        """How that begins: when, and to whom."""
+        return f'{{"t":{round(self.at, 6)!r},"client":{self.client},"conn":{self.conn}'
+
+    def after(self, place: str) -> str:
+        """How it goes on. The most frequent kind is put together by hand: its details need no quoting."""
+        _, _, _, kind, what, data = self
         if kind == "step":
             source, dest, waiting, written, index = data
             said = f'["{source}","{dest}",{waiting},{written},{"null" if index is None else index}]'
         else:
             said = _said(data)
-        place = f'{{"t":{round(at, 6)!r},"client":{client},"conn":{conn}'
         return f'{place},"kind":"{kind}","what":{_QUOTE(what)},"data":{said}}}'
 
 
 _DUMP: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=False, default=str).encode
+_PLACE: Final = itemgetter(0, 1, 2)
 _QUOTE: Final = json.encoder.encode_basestring_ascii
 
 
@@ -212,7 +223,12 @@ class History:
     def lines(self) -> list[str]:
         """The trace: a header with the plan, and a line for each record."""
         header = {"relive_trace": TRACE_VERSION, "columns": list(COLUMNS), "plan": json.loads(self.plan.to_json())}
-        return [_DUMP(header), *(record.line() for record in self.records)]
+        lines = [_DUMP(header)]
+        for _, together in groupby(self.records, _PLACE):  # what happens at one instant is written alike
+            records = list(together)
+            place = records[0].place
+            lines += [record.after(place) for record in records]
+        return lines
 
     def digest(self) -> str:
         """SHA-256 over the trace."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from relive.testing.simulation.outcome import Level, Outcome
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.simulate import simulate
+from relive.testing.simulation.surroundings import insist_on_no_loop
 
 
 def hold(plan: Plan, *, level: Level = "runtime") -> Outcome:
@@ -12,8 +13,11 @@ def hold(plan: Plan, *, level: Level = "runtime") -> Outcome:
 
     Raises:
         AssertionError: one was not. Says which, what was done, the plan, and how to play it again.
+        LoopIsRunning: it was called inside an event loop, which only level ``core`` does not mind.
         PlanError: the plan asks for what does not exist.
     """
+    if level != "core":
+        insist_on_no_loop("hold")
     outcome = simulate(plan, level)
     if outcome.violations:
         from relive.testing.simulation.explain import explain

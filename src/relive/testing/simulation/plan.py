@@ -3,6 +3,9 @@
 A plan says who talks how, what the service is like, what the policy is, and, as steps, what goes wrong when. All
 chance in a run (latencies, ids, backoff) is drawn from the plan's seed, in separate streams. In and out of JSON:
 `Plan.to_json` and `Plan.from_json`, which names the place of anything it cannot read.
+
+What is no number, or asks for more than `bounds` allow, raises `ValueError` where it is made; what does not go together
+in a plan raises `PlanError`.
 """
 
 from __future__ import annotations
@@ -11,13 +14,28 @@ import random
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
-from attrs.validators import deep_iterable, ge, gt, in_, instance_of, optional
+from attrs.validators import deep_iterable, in_, instance_of, optional
 
 from relive.core.closes import Dropped, Judgement
 from relive.core.policy import Policy
 from relive.errors import ReliveError, SettingError
+from relive.testing.simulation.bounds import (
+    DAY,
+    EVER,
+    HERD,
+    LEAST,
+    MANY,
+    MESSAGES,
+    OFTEN,
+    RATE,
+    Number,
+    duration,
+    how_often,
+    lasts,
+)
 from relive.testing.simulation.faults import FAULTS, Fault
 
+_TURN: Final = 10.0  # messages that a turn costs as much as, whatever is said in it
 VERSION: Final = 1
 "Of the format. A plan of a newer one is refused."
 
@@ -45,11 +63,11 @@ class PlanError(ReliveError):
 class AudioSchedule:
     """When the microphone sends, and how fast."""
 
-    rate: float = attrs.field(default=1.0, validator=[ge(0.0)])
+    rate: float = attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
     "Frames a second; 0 for none at all. The model speaks as fast."
-    open: float = attrs.field(default=1e9, validator=gt(0.0))
+    open: float = attrs.field(default=1e9, validator=Number(LEAST, EVER))
     "Seconds that the microphone is open, and then"
-    shut: float = attrs.field(default=0.0, validator=ge(0.0))
+    shut: float = duration(0.0)
     "seconds that it is not."
 
 
@@ -59,17 +77,17 @@ class Turn:
 
     kind: TurnKind = attrs.field(default="typed", validator=in_(("typed", "spoken", "marked", "text")))
     "Typed content; speech ended by the end of the audio stream; speech between activity marks; realtime text."
-    answer: float = attrs.field(default=16.0, validator=ge(0.0))
+    answer: float = duration(16.0)
     "Seconds that the model's answer takes."
-    tools: int = attrs.field(default=0, validator=ge(0))
+    tools: int = attrs.field(default=0, validator=Number(0, MANY, whole=True))
     "Tools that the model calls first, all at once. Typed turns only: a voice cannot ask this model for them."
-    tool_time: float = attrs.field(default=1.0, validator=ge(0.0))
+    tool_time: float = duration(1.0)
     "Seconds that the tools take."
-    pause: float = attrs.field(default=3.0, validator=gt(0.0))
+    pause: float = attrs.field(default=3.0, validator=Number(OFTEN, EVER))
     "Seconds between the end of this turn and the next."
-    barge_in: float | None = attrs.field(default=None, validator=optional(gt(0.0)))
+    barge_in: float | None = attrs.field(default=None, validator=optional(Number(OFTEN, EVER)))
     "Seconds of answer after which the user goes on to the next turn, without waiting; None: hears it to the end."
-    video: int = attrs.field(default=0, validator=ge(0))
+    video: int = attrs.field(default=0, validator=Number(0, MANY, whole=True))
     "Frames of video shown with it."
 
 
@@ -77,11 +95,15 @@ class Turn:
 class Conversation:
     """Who says what when. The turns are taken in order, and from the beginning again, as long as there is time."""
 
-    audio: AudioSchedule = AudioSchedule()
-    turns: tuple[Turn, ...] = (Turn(), Turn(kind="spoken"), Turn(kind="marked"))
-    begin: float = attrs.field(default=0.5, validator=gt(0.0))
+    audio: AudioSchedule = attrs.field(default=AudioSchedule(), validator=instance_of(AudioSchedule))
+    turns: tuple[Turn, ...] = attrs.field(
+        default=(Turn(), Turn(kind="spoken"), Turn(kind="marked")),
+        converter=tuple,
+        validator=deep_iterable(instance_of(Turn)),
+    )
+    begin: float = lasts(0.5)
     "Seconds before the first word."
-    patience: float = attrs.field(default=90.0, validator=gt(0.0))
+    patience: float = attrs.field(default=90.0, validator=Number(OFTEN, EVER))
     "Seconds after which a user who hears nothing goes on to the next turn."
 
 
@@ -91,25 +113,25 @@ class Service:
 
     backend: Literal["vertex", "developer"] = attrs.field(default="vertex", validator=in_(("vertex", "developer")))
     "Vertex reports message indices, the Developer API does not."
-    connection: float | None = attrs.field(default=200.0, validator=optional(gt(0.0)))
+    connection: float | None = attrs.field(default=200.0, validator=optional(Number(OFTEN, EVER)))
     "Seconds that a connection lives; None: for ever. Ten minutes in the real one."
-    lead: float | None = attrs.field(default=50.0, validator=optional(ge(0.0)))
+    lead: float | None = attrs.field(default=50.0, validator=optional(Number(0.0, EVER)))
     "Seconds of notice (GoAway) before that; None: no notice."
-    setup: float = attrs.field(default=0.05, validator=ge(0.0))
+    setup: float = duration(0.05)
     "Seconds that a setup takes."
-    latency: float = attrs.field(default=0.0, validator=ge(0.0))
+    latency: float = duration(0.0)
     "Seconds that everything takes each way."
-    thinking: float = attrs.field(default=0.3, validator=ge(0.0))
+    thinking: float = duration(0.3)
     "Seconds before an answer begins."
-    late: float = attrs.field(default=0.1, validator=ge(0.0))
+    late: float = duration(0.1)
     "Seconds between the end of a turn and the handle that covers it."
-    every: float | None = attrs.field(default=None, validator=optional(gt(0.0)))
+    every: float | None = attrs.field(default=None, validator=optional(Number(OFTEN, EVER)))
     "Seconds between two handles, apart from those after turns; None: only those."
     while_busy: Literal["silent", "empty", "not_resumable", "handle"] = attrs.field(
         default="silent", validator=in_(("silent", "empty", "not_resumable", "handle"))
     )
     "What updates say during a turn."
-    session: float | None = attrs.field(default=900.0, validator=optional(gt(0.0)))
+    session: float | None = attrs.field(default=900.0, validator=optional(Number(OFTEN, EVER)))
     "Seconds that a session without compression lives; with video an eighth of it or so. None: for ever."
 
 
@@ -152,39 +174,53 @@ class Step:
     """Something goes wrong: at a time or, once that has come, as soon as the session is in a state."""
 
     fault: Fault = attrs.field(validator=instance_of(tuple(FAULTS.values())))
-    at: float = attrs.field(default=0.0, validator=ge(0.0))
-    "Seconds since the beginning."
+    at: float = duration(0.0)
+    "Seconds since the beginning; before the chaos of its plan is over."
     state: str = attrs.field(default="", validator=in_(STATES))
     "The state to wait for; empty: none. If it does not come before the chaos is over, the step is left out."
-    delay: float = attrs.field(default=0.0, validator=ge(0.0))
+    delay: float = duration(0.0)
     "Seconds in that state."
-    times: int = attrs.field(default=1, validator=ge(1))
-    "How often, and"
-    every: float = attrs.field(default=10.0, validator=gt(0.0))
+    times: int = how_often()
+    "How often, as long as there is chaos, and"
+    every: float = lasts(10.0)
     "at least so many seconds apart."
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A simulation, as data."""
+    """A simulation, as data.
+
+    Raises:
+        PlanError: a step would never strike, because the chaos is over by then; or there is too much of it all.
+        ValueError: something is no number, or out of bounds.
+    """
 
     seed: int = attrs.field(default=0, validator=instance_of(int))
     "Of all chance."
-    seconds: float = attrs.field(default=600.0, validator=gt(0.0))
+    seconds: float = attrs.field(default=600.0, validator=Number(LEAST, DAY))
     "How long the conversation is, chaos included. What it takes to come to rest is added to it."
-    calm: float = attrs.field(default=60.0, validator=ge(0.0))
+    calm: float = duration(60.0)
     "How many of its last seconds are without faults."
-    herd: int = attrs.field(default=1, validator=[instance_of(int), ge(1)])
+    herd: int = attrs.field(default=1, validator=Number(1, HERD, whole=True))
     "Sessions that share the server and the network."
     talk: Conversation = attrs.field(default=Conversation(), validator=instance_of(Conversation))
     service: Service = attrs.field(default=Service(), validator=instance_of(Service))
     client: Client = attrs.field(default=Client(), validator=instance_of(Client))
-    steps: tuple[Step, ...] = attrs.field(default=(), validator=deep_iterable(instance_of(Step)))
+    steps: tuple[Step, ...] = attrs.field(default=(), converter=tuple, validator=deep_iterable(instance_of(Step)))
     "What goes wrong."
+
+    def __attrs_post_init__(self) -> None:
+        for number, step in enumerate(self.steps):
+            if step.at >= self.chaos:
+                over = f"faults are over at {self.chaos:g} s (seconds {self.seconds:g} - calm {self.calm:g})"
+                raise PlanError(f"$.steps[{number}].at", f"at {step.at:g} s it would never strike: {over}")
+        if (messages := _messages(self)) > MESSAGES:
+            much = f"its sessions would say and hear some {messages:,.0f} messages, and {MESSAGES:,} is the most"
+            raise PlanError("$", f"{much}: fewer `seconds`, a smaller `herd`, or a lower `talk.audio.rate`")
 
     @property
     def chaos(self) -> float:
-        """Seconds until faults end."""
+        """Seconds until faults end; 0.0 if all of it is calm."""
         return max(0.0, self.seconds - self.calm)
 
     def stream(self, name: Stream) -> random.Random:
@@ -207,6 +243,17 @@ class Plan:
         from relive.testing.simulation.plan_json import loads
 
         return loads(text)
+
+
+def _messages(plan: Plan) -> float:
+    """How much is said and heard in a plan, about: audio, handles, and in each turn a question and an answer to it."""
+    talk, every = plan.talk, plan.service.every
+    rate, asked, took = talk.audio.rate, 0.0, 0.0
+    for turn in talk.turns:
+        asked += _TURN + turn.tools + turn.video + turn.answer * (rate or 1.0)
+        took += min(talk.patience, turn.pause + turn.answer, EVER if turn.barge_in is None else turn.barge_in)
+    always = rate + (1.0 / every if every else 0.0)
+    return plan.herd * (plan.seconds * always + (max(1.0, plan.seconds / took) * asked if took else 0.0))
 
 
 __all__ = ["FAULTS", "AudioSchedule", "Client", "Conversation", "Plan", "PlanError", "Service", "Step", "Turn"]

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import combinations
 from math import ceil
 from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
-from relive.testing.simulation.campaign import Play, attempt, quiet
+from relive.testing.simulation.bounds import TIMES
+from relive.testing.simulation.campaign import Play, attempt
 from relive.testing.simulation.outcome import Level, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.simulate import simulate
+from relive.testing.simulation.surroundings import quiet
 
 TRIES: Final = 300
 Path: TypeAlias = tuple[str | int, ...]
@@ -36,6 +37,8 @@ class Shrunk:
     plan: Plan
     tries: int
     "Plans that were played for it."
+    interrupted: bool = False
+    "Somebody did not want to wait for a smaller one."
 
 
 def still(
@@ -83,13 +86,15 @@ def shrink(
     """
     search = _Search(plan, fails, tries, progress)
     before: Plan | None = None
-    with suppress(KeyboardInterrupt):
+    try:
         while before is not search.plan and search.left:
             before = search.plan
             search.take(_steps_gone, _seconds, _merged)
             search.edit("talk", "service", "client", "herd", "seed")
             search.edit("steps")
             search.take(_earlier, _seconds)
+    except KeyboardInterrupt:
+        return Shrunk(search.plan, search.tries, interrupted=True)
     return Shrunk(search.plan, search.tries)
 
 
@@ -146,8 +151,8 @@ class _Search:
             for path, value in list(_simpler(getattr(self.plan, name), default, (name,))):
                 try:
                     smaller = _with(self.plan, path, value)
-                except (ValueError, LookupError, AttributeError):
-                    continue  # refused by the field, or gone with an earlier edit
+                except (ValueError, LookupError, AttributeError, PlanError):
+                    continue  # refused by the field or by the plan, or gone with an earlier edit
                 self.keep(smaller)
 
 
@@ -164,13 +169,15 @@ def _seconds(plan: Plan) -> Iterator[Plan]:
     """End sooner: as soon as the last fault is over, or some time after it."""
     end = max((step.at + step.delay + (step.times - 1) * step.every for step in plan.steps), default=0.0)
     for more in (10.0, 40.0, 100.0, 200.0, 300.0):
-        yield attrs.evolve(plan, seconds=ceil((end + more) / 10.0) * 10.0 + plan.calm)
+        seconds = ceil((end + more) / 10.0) * 10.0 + plan.calm
+        if seconds < plan.seconds:
+            yield attrs.evolve(plan, seconds=seconds)
 
 
 def _merged(plan: Plan) -> Iterator[Plan]:
     """Make one step that is repeated of two that bring the same kind of fault."""
     for (i, one), (j, other) in combinations(enumerate(plan.steps), 2):
-        if type(one.fault) is not type(other.fault):
+        if type(one.fault) is not type(other.fault) or one.times + other.times > TIMES:
             continue
         gap = max(1.0, float(round((other.at - one.at) / one.times)))
         rest = plan.steps[:i] + plan.steps[i + 1 : j] + plan.steps[j + 1 :]

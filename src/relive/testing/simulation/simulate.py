@@ -11,24 +11,32 @@ from relive.testing.simulation.checks import check
 from relive.testing.simulation.history import History, digest_of
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
+from relive.testing.simulation.surroundings import insist_on_no_loop, quiet
 
 
 def play(plan: Plan, level: Level = "runtime") -> History:
     """Play a plan, and return what happened.
 
     Raises:
+        LoopIsRunning: it was called inside an event loop, which only level ``core`` does not mind.
         PlanError: the plan asks for what does not exist.
     """
     how = _LEVELS.get(level)
     if how is None:
         raise PlanError("level", f"there is no level {level!r}; there are {', '.join(_LEVELS)}")
-    return how(plan)
+    if level != "core":
+        insist_on_no_loop("simulate")
+    with quiet():
+        return how(plan)
 
 
 def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Outcome:
     """Play a plan, and hold what happened to the promises. `trace` keeps the trace's lines.
 
+    What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.
+
     Raises:
+        LoopIsRunning: it was called inside an event loop, which only level ``core`` does not mind.
         PlanError: the plan asks for what does not exist.
     """
     try:

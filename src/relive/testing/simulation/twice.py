@@ -10,6 +10,8 @@ import attrs
 from relive.testing.simulation.tally import Tally
 
 _DIGEST = 32
+_LONG = 320
+"Characters of a line that are shown at most, or a little more."
 
 
 @attrs.frozen
@@ -25,13 +27,28 @@ class Difference:
     second: str
     "what stood there when it was played again. Empty: the trace ended before."
 
+    def lines(self) -> tuple[str, str]:
+        """The two, for people: of long ones, where they begin to differ."""
+        first, second = self.first, self.second
+        place = next((n for n, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), 0)
+        return _around(first, place) or "(the end)", _around(second, place) or "(the end)"
+
     def __str__(self) -> str:
         if not self.line:
             return f"session {self.index} went differently when it was played again: {self.first}, then {self.second}"
         return (
             f"session {self.index} went differently when it was played again, first in line {self.line} of its trace:\n"
-            f"  {self.first or '(the end)'}\n  {self.second or '(the end)'}"
+            "  {}\n  {}".format(*self.lines())
         )
+
+
+def _around(text: str, place: int) -> str:
+    """Some of a long text: its beginning, and what is around a place in it."""
+    if len(text) <= _LONG:
+        return text
+    begin, end = max(_LONG // 4, place - _LONG // 4), place + _LONG // 4
+    between = "…" if begin > _LONG // 4 else ""
+    return text[: _LONG // 4] + between + text[begin:end] + ("…" if end < len(text) else "")
 
 
 def different_lines(index: int, first: Sequence[str], second: Sequence[str]) -> Difference | None:

@@ -53,7 +53,7 @@ class Heard(NamedTuple):
 
 
 OUTPUT: Final = Heard(output=True)
-_NOTHING: Final = Heard()
+NOTHING: Final = Heard()
 CHUNK: Final = b'{"serverContent": {"modelTurn"'
 "How a chunk of an answer begins, as the fake server writes it: what most frames are."
 
@@ -102,15 +102,21 @@ def frame_of(item: Item) -> str:
 
 def hear(frame: bytes) -> Heard:
     """Read a frame as an application without the SDK would: of its own, so that it can disagree with ours."""
-    if frame.startswith(CHUNK):
-        return OUTPUT
+    return OUTPUT if frame.startswith(CHUNK) else _hear(frame)
+
+
+@lru_cache(256)
+def _hear(frame: bytes) -> Heard:
     message = message_of(frame)
     return Heard(garbage=True) if message is None else heard(message)
 
 
-@lru_cache(8)
+@lru_cache(256)
 def message_of(frame: bytes) -> dict[str, Any] | None:
-    """Parse a frame; None if it is no message. Who reads along needs it right before who listens: nobody changes it."""
+    """Parse a frame; None if it is no message. Nobody changes it.
+
+    Who reads along needs it right before who listens, and many frames come again and again.
+    """
     try:
         message = json.loads(frame.decode())  # of bytes `json` would find out the encoding first
     except ValueError:

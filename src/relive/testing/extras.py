@@ -1,0 +1,45 @@
+"""What relive needs only for some things: an import that fails says which extra has it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Final
+
+EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
+    "cli": ("rich", "trustme", "typer"),
+    "testing": ("hypothesis", "pytest", "pytest_asyncio", "trustme"),
+})  # fmt: skip
+"The modules that each extra brings, apart from relive's own."
+
+
+def needs(who: str, *what: str, extra: str) -> str:
+    """Say what somebody needs, and how to get it."""
+    return f"{who} needs {', '.join(what)}: install the extra with  pip install 'relive[{extra}]'"
+
+
+def missing(extra: str) -> list[str]:
+    """Modules of an extra that are not installed."""
+    return [name for name in EXTRAS[extra] if find_spec(name) is None]
+
+
+@contextmanager
+def extra(name: str, who: str) -> Generator[None]:
+    """Import what an extra brings.
+
+    Args:
+        name: of the extra.
+        who: imports it.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; says how to.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS[name]:
+            raise
+        raise ModuleNotFoundError(needs(who, module, extra=name), name=error.name) from error

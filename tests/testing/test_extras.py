@@ -1,0 +1,42 @@
+"""Extras: whoever lacks one is told which, and how to get it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.cli.processes import run
+
+from relive.testing.extras import EXTRAS, extra, missing
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks", "who"),
+    [
+        ("import relive.testing.strategies", "hypothesis", "relive.testing.strategies"),
+        ("import relive.testing.stateful", "hypothesis", "relive.testing.stateful"),
+        ("from relive.testing import FakeLiveServer, TlsHost; TlsHost(FakeLiveServer())", "trustme", "TlsHost"),
+    ],
+)
+def test_an_import_that_fails_says_which_extra_to_install(statement: str, lacks: str, who: str) -> None:
+    ended = run("-c", f"import sys; sys.modules[{lacks!r}] = None; {statement}")
+    assert ended.code == 1
+    said = f"ModuleNotFoundError: {who} needs {lacks}: install the extra with  pip install 'relive[testing]'"
+    assert ended.err.splitlines()[-1] == said
+
+
+def test_the_modules_of_an_extra_are_those_of_the_project_file() -> None:
+    declared = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["optional-dependencies"]
+    for name, modules in EXTRAS.items():
+        packages = [re.split(r"[^\w-]", requirement, maxsplit=1)[0] for requirement in declared[name]]
+        assert sorted(package.replace("-", "_") for package in packages) == sorted(modules)
+        assert missing(name) == []
+
+
+def test_another_import_that_fails_is_left_as_it_is() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_module'$"), extra("testing", "somebody"):
+        import no_such_module  # noqa: F401 # pyright: ignore[reportMissingImports]
