@@ -305,3 +305,10 @@ def test_a_connection_that_nothing_was_said_on_is_replaced_by_a_fresh_one() -> N
     story = active().drops()
     assert story.path == ["CONNECTING"]
     assert story.comes_up().life.verdict == FRESH
+
+
+def test_the_earliest_deadline_is_told_whichever_was_armed_first() -> None:
+    life = active().life
+    for deadlines in ((("probe", 2.0), ("answer", 3.0)), (("answer", 3.0), ("probe", 2.0))):
+        life.scene.situation.deadlines = deadlines
+        assert life.deadline == (2.0, "probe")
