@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from google import genai
 from google.genai import types
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 import relive
 from relive.testing import FakeLiveServer, TlsHost
 from relive.transports.discretion import Discretion
+from relive.transports.genai import _discreet, _dropped
 
 KEY = "canary-key-4711"
 
@@ -58,3 +62,14 @@ def test_other_connections_are_left_alone() -> None:
     record = logging.LogRecord("websockets.client", logging.DEBUG, "", 0, "> %s: %s", ("Authorization", "x"), None)
     assert Discretion().filter(record)
     assert record.getMessage() == "> Authorization: x"
+
+
+def test_of_a_page_that_quotes_a_key_no_part_of_it_is_kept() -> None:
+    """Also where the page is cut in the middle of it."""
+    page = f"{{\n  'message': 'Permission denied: {'x' * 60} Consumer 'api_key:{KEY}' has been suspended.'".encode()
+    assert page.decode().index(KEY) < 123 < page.decode().index(KEY) + len(KEY)
+    refused = InvalidStatus(Response(403, "Forbidden", Headers(), page))
+    drop = _discreet(_dropped(refused, "opening"), None, KEY)
+    assert (drop.status, len(drop.reason)) == (403, 123)
+    assert "canar" not in drop.reason
+    assert drop.reason.startswith("{\n  'message': 'Permission denied")

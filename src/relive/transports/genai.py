@@ -36,6 +36,8 @@ _OPEN: Final = websockets.State.OPEN  # looked up once: the library imports its 
 # Shared by all sessions: every connection is opened with a copy of the configuration.
 _EMPTY: Final = types.LiveConnectConfig()
 _COMPRESSED: Final = types.ContextWindowCompressionConfig(sliding_window=types.SlidingWindow())
+_PAGE: Final = 123
+"Letters kept of the page that came with a refusal: as many as a close frame has."
 KNOWN_KEYS: Final = frozenset(field.alias or name for name, field in types.LiveServerMessage.model_fields.items())
 "Top-level keys of server frames, as the installed SDK knows them."
 
@@ -50,7 +52,7 @@ def _dropped(exc: Exception, phase: Phase = "steady") -> Dropped:
     match exc:
         case websockets.InvalidStatus():
             body = exc.response.body
-            text = body.decode(errors="replace")[:123] if body else exc.response.reason_phrase
+            text = body.decode(errors="replace") if body else exc.response.reason_phrase
             return Dropped(None, text, phase, exc.response.status_code)
         case websockets.ConnectionClosed():
             if exc.rcvd is not None:
@@ -66,6 +68,19 @@ def _dropped(exc: Exception, phase: Phase = "steady") -> Dropped:
             return Dropped(None, f"{type(exc).__name__}: {exc}", phase, origin="network")
         case _:
             return Dropped(None, f"{type(exc).__name__}: {exc}", phase, origin="local")
+
+
+def _discreet(drop: Dropped, *secrets: str | None) -> Dropped:
+    """The same without the secrets that a server, or the text of an exception, may quote; of a page, its beginning.
+
+    "Permission denied: Consumer 'api_key:…' has been suspended.", says the service, and there is the key in full
+    (google/generative-ai-docs#356).
+    """
+    reason = drop.reason
+    for secret in secrets:
+        if secret:
+            reason = reason.replace(secret, "…")
+    return attrs.evolve(drop, reason=reason[:_PAGE] if drop.status is not None else reason)
 
 
 def read_config(config: Config) -> types.LiveConnectConfig:
@@ -174,7 +189,7 @@ class GenaiTransport:
         try:
             await self.prepare()
         except Exception as exc:
-            raise ConnectionGone(self._discreet(_dropped(exc, "opening"), opening)) from exc
+            raise ConnectionGone(_discreet(_dropped(exc, "opening"), opening.handle, self._key)) from exc
         self._fresh_client = False
         self._opened += 1
         manager = self.client.aio.live.connect(model=self.model, config=self.config_for(opening))
@@ -186,8 +201,8 @@ class GenaiTransport:
             raise
         except Exception as exc:  # noqa: BLE001 - the SDK, pydantic, websockets, the system: all are told as drops
             # Without the cause: its text, and that of what caused it, may quote the handle or the key.
-            raise ConnectionGone(self._discreet(_dropped(exc, "opening"), opening)) from None
-        connection = _Websocket(session, manager, self._track)
+            raise ConnectionGone(_discreet(_dropped(exc, "opening"), opening.handle, self._key)) from None
+        connection = _Websocket(session, manager, self._track, self._key)
         if session.setup_complete is None:
             # The SDK swallows a first frame that is something else, and goes on as if the session were set up.
             connection.abort()
@@ -195,13 +210,9 @@ class GenaiTransport:
         connection.limit_silence(self._policy.probe_after + self._policy.probe_timeout)
         return connection
 
-    def _discreet(self, drop: Dropped, opening: Opening) -> Dropped:
-        """The same without the secrets that an exception's text may quote."""
-        reason = drop.reason
-        for secret in (opening.handle, self.client._api_client.api_key):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            if secret:
-                reason = reason.replace(secret, "…")
-        return attrs.evolve(drop, reason=reason)
+    @property
+    def _key(self) -> str | None:
+        return self.client._api_client.api_key  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _give_up(self, manager: Any, entering: asyncio.Future[AsyncSession]) -> None:
         """Leave a dial in the middle. The SDK would wait ten seconds for a mute peer to answer its close frame."""
@@ -236,12 +247,16 @@ class GenaiTransport:
 class _Websocket:
     """The SDK's websocket as a connection."""
 
-    __slots__ = ("_left", "_loop", "_manager", "_track", "_ws", "last_sign_of_life", "session_id", "setup_complete")
+    __slots__ = ("_key", "_left", "_loop", "_manager", "_track", "_ws", "last_sign_of_life", "session_id",
+                 "setup_complete")  # fmt: skip
 
-    def __init__(self, session: AsyncSession, manager: Any, track: Callable[[asyncio.Future[Any]], None]) -> None:
+    def __init__(
+        self, session: AsyncSession, manager: Any, track: Callable[[asyncio.Future[Any]], None], key: str | None
+    ) -> None:
         self._ws: Any = session._ws  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._manager = manager
         self._track = track
+        self._key = key
         self._left = False
         self._loop = asyncio.get_running_loop()
         self.session_id = session.session_id
@@ -253,17 +268,20 @@ class _Websocket:
         # The library pauses when the network takes no more; asking the transport for its buffers costs ten times that.
         return not self._ws.paused and self._ws.protocol.state is _OPEN
 
+    def _gone(self, exc: Exception) -> ConnectionGone:
+        return ConnectionGone(_discreet(_dropped(exc), self._key))
+
     async def send(self, frame: Frame) -> None:
         try:
             await self._ws.send(frame)
         except (websockets.ConnectionClosed, OSError) as exc:
-            raise ConnectionGone(_dropped(exc)) from exc
+            raise self._gone(exc) from exc
 
     async def recv(self) -> bytes:
         try:
             frame: bytes = await self._ws.recv(False)  # as bytes, whatever they were sent as
         except (websockets.ConnectionClosed, OSError) as exc:
-            raise ConnectionGone(_dropped(exc)) from exc
+            raise self._gone(exc) from exc
         self.last_sign_of_life = self._loop.time()
         return frame
 
@@ -272,7 +290,7 @@ class _Websocket:
         try:
             await (await self._ws.ping())
         except (websockets.ConnectionClosed, OSError) as exc:
-            raise ConnectionGone(_dropped(exc)) from exc
+            raise self._gone(exc) from exc
         self.last_sign_of_life = self._loop.time()
         return self.last_sign_of_life - began
 
