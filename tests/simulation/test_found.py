@@ -30,7 +30,6 @@ from relive.testing.simulation.faults import (
 )
 from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn
-from relive.testing.simulation.surroundings import quiet
 
 
 def found(*steps: Step, seconds: float, turns: tuple[Turn, ...], rate: float = 1.0, **service: Any) -> Plan:
@@ -136,6 +135,5 @@ FOUND: Final = {
 @pytest.mark.parametrize("level", ["core", "runtime", "session"])
 @pytest.mark.parametrize("name", FOUND)
 def test_it_does_not_come_back(name: str, level: Level) -> None:
-    with quiet():
-        outcome = attempt(FOUND[name], level)
+    outcome = attempt(FOUND[name], level)
     assert not outcome.violations, outcome.violations

@@ -49,6 +49,14 @@ class Dropped:
     origin: Origin = "server"
     "Who ended it. ``local``: our own side refused (bad configuration, bad setting)."
 
+    def without(self, *secrets: str | None) -> Dropped:
+        """The same without these, which a server, or the text of an exception, may quote."""
+        reason = self.reason
+        for secret in secrets:
+            if secret:
+                reason = reason.replace(secret, "…")
+        return attrs.evolve(self, reason=reason)
+
 
 def _pattern(prefixes: tuple[str, ...]) -> re.Pattern[str]:
     alternatives = ("(?s:.*)".join(map(re.escape, prefix.split("*"))) for prefix in prefixes)

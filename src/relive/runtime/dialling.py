@@ -6,19 +6,12 @@ import asyncio
 import traceback
 from collections.abc import Callable
 
-import attrs
-
 from relive.core import events as ev
 from relive.core.closes import Dropped
 from relive.ports import Connection, ConnectionGone, Opening, Transport
 from relive.runtime.limiter import DialLimiter, shared_limiter
 from relive.runtime.link import cut
 from relive.runtime.tasks import Tasks
-
-
-def discreet(drop: Dropped, handle: str | None) -> Dropped:
-    """The same without the handle, which a server, or the text of an exception, may quote."""
-    return attrs.evolve(drop, reason=drop.reason.replace(handle, "…")) if handle else drop
 
 
 class Dialling:
@@ -92,4 +85,4 @@ class Dialling:
             self._up(opening.number, connection)
 
     def _failed(self, opening: Opening, drop: Dropped) -> None:
-        self._tell(ev.OpenFailed(opening.number, discreet(drop, opening.handle)))
+        self._tell(ev.OpenFailed(opening.number, drop.without(opening.handle)))

@@ -27,7 +27,7 @@ from relive.errors import CommandError, SessionClosed, SessionFailed
 from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
-from relive.runtime.dialling import Dialling, discreet
+from relive.runtime.dialling import Dialling
 from relive.runtime.ending import release
 from relive.runtime.keeper import Keeper
 from relive.runtime.limiter import DialLimiter
@@ -208,7 +208,7 @@ class Runtime:
     def dropped(self, number: int, drop: Dropped) -> None:
         """A connection was lost."""
         checkpoint = self.lifecycle.scene.situation.checkpoint
-        self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
+        self.tell(ev.ConnectionDropped(number, drop.without(checkpoint.handle if checkpoint is not None else None)))
 
     def held(self, since: float | None) -> None:
         """What is read from now on may have waited since then; None: it is read as it comes."""
