@@ -125,6 +125,19 @@ FOUND: Final = {
         client=Client(compressed=False, policy={"session_limit": 300.0, "session_limit_video": 60.0}),
         steps=(Step(fault=RestartServer("lost"), at=31.0), Step(fault=Crash(), at=31.0, state="CONNECTING")),
     ),
+    # P17: each connection was left in the middle of the same turn, for it takes longer than the policy lets one live.
+    "a turn with tools takes longer than a rotation": Plan(
+        seconds=70.0, talk=Conversation(turns=(Turn(tools=2, tool_time=8.0),)),
+        client=Client(policy={"rotate_after": 12.0, "rotate_patience": 10.0}),
+    ),
+    # P13: a false alarm, an old store led back from the newest session to the one before it.
+    "a stale store leads back to an earlier session": Plan(
+        seconds=360.0,
+        steps=(
+            Step(fault=Close("entity_not_found"), state="ACTIVE", times=2),
+            Step(fault=Crash("stale", down=60.0), at=191.18),
+        ),
+    ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(
         Step(fault=Silence(), at=210.7), seconds=290.0, turns=(Turn(),), connection=80.0, lead=None, thinking=1.0
