@@ -179,3 +179,9 @@ def test_every_row_of_the_documentation_is_in_the_table() -> None:
 
 def test_a_drop_does_not_match_where_the_prefix_is_only_inside() -> None:
     assert judge(Dropped(1011, "It seems that you exceeded your current quota"), resuming=False) == "retry"
+
+
+def test_an_end_is_told_without_the_secrets_that_it_quotes() -> None:
+    drop = Dropped(1008, "handle-1 of key-1 is gone: handle-1", origin="network")
+    assert drop.without("handle-1", None, "", "key-1") == Dropped(1008, "… of … is gone: …", origin="network")
+    assert drop.without(None) == drop

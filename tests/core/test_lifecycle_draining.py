@@ -262,6 +262,15 @@ def test_a_connection_without_a_handle_is_not_left_by_ourselves() -> None:
     assert story.handle("h1").reaches("rotate").path == ["DRAINING", "RESUMING"]
 
 
+def test_a_turn_that_was_cut_ends_before_a_connection_is_left_by_ourselves() -> None:
+    """P8 P17: else one that takes longer than that is cut for ever."""
+    policy = Policy(probe=False, rotate_after=300.0, answer_timeout=None)
+    story = busy(policy).outputs().reaches("rotate").reaches("drain").is_closed().comes_up().outputs()
+    assert story.reaches("rotate").path == []
+    assert story.deadlines["rotate"] == policy.rotate_after
+    assert story.ends_turn().asks().reaches("rotate").path == ["DRAINING"]
+
+
 def test_an_answer_to_a_call_that_nobody_made_does_not_hold_up_a_drain() -> None:
     """P7 P16: it is taken back, so nothing is unwritten."""
     story = active().goes_away(500.0)

@@ -130,7 +130,7 @@ def we_hang_up_before_anything_is_opened(step: Step) -> None:
 @promise(deadlines=("rotate",))
 def a_connection_of_some_age_is_drained_in_the_same_way_without_any_goaway(step: Step) -> None:
     """P8: waiting up to rotate_patience."""
-    if step.before.checkpoint is not None:
+    if step.before.checkpoint is not None and not step.before.returning:
         assert step.path in (("ACTIVE", "DRAINING"), ("ACTIVE", "DRAINING", "RESUMING"))
         assert step.ordered(do.Prepare) == [do.Prepare()]
         if step.after.state == "DRAINING":
@@ -138,9 +138,9 @@ def a_connection_of_some_age_is_drained_in_the_same_way_without_any_goaway(step:
 
 
 @promise(deadlines=("rotate",))
-def without_a_handle_a_rotation_is_put_off(step: Step) -> None:
-    """P8: nobody presses us to lose the context."""
-    if step.before.checkpoint is None:
+def without_a_handle_or_with_a_turn_that_was_cut_before_a_rotation_is_put_off(step: Step) -> None:
+    """P8: nobody presses us to lose the context, or to cut a turn again and again."""
+    if step.before.checkpoint is None or step.before.returning:
         assert step.path == ("ACTIVE",)
         assert step.due("rotate") == step.policy.rotate_after
         assert step.orders == ()

@@ -19,7 +19,7 @@ def on_loss_the_open_turn_is_interrupted_at_once_and_once(step: Step) -> None:
     before = step.before
     if step.given_up:
         # That it comes back was waited for already: it is completed. With the connection the next one is cut.
-        told = before.interrupted or before.returning
+        told = before.interrupted or not before.answering
         assert step.lost or step.ordered(do.Interrupt) == [do.Interrupt()] * (not told)
         return
     open_ = bool(before.owed) or before.answering or before.returning
@@ -114,7 +114,7 @@ def output_opens_a_turn_or_goes_on_with_one(step: Step) -> None:
     if not step.before.withhold:
         assert step.after.answering
         assert step.after.flowing
-        assert not step.after.returning
+        assert step.after.returning == step.before.returning
         assert not step.after.interrupted
 
 

@@ -128,7 +128,10 @@ class Step:
         """A turn that was cut is waited for no longer: it did not come back, or stopped a second time."""
         if self.event != ev.DeadlineReached("answer"):
             return False
-        return (self.before.returning and not self.before.generated) or (self.before.answering and not self.lost)
+        before = self.before
+        if before.answering:
+            return not self.lost
+        return before.returning and not before.generated
 
     @property
     def refused(self) -> bool:

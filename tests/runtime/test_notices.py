@@ -14,7 +14,6 @@ from relive.core.effects import Transition
 from relive.core.policy import Policy
 from relive.errors import SessionFailed
 from relive.ports import Meter, Notice, Stats
-from relive.runtime.dialling import in_short
 from relive.telemetry.logging import LogObserver
 
 CALM = Policy(stable_after=0.5, probe=False)
@@ -166,7 +165,7 @@ async def test_a_failure_that_no_connection_is_to_blame_for_is_its_cause_alone()
     ],
 )
 def test_of_an_end_only_what_the_server_said_with_a_close_is_quoted(drop: Dropped, line: str) -> None:
-    assert in_short(drop) == line
+    assert drop.in_short() == line
 
 
 @simulated

@@ -26,7 +26,6 @@ from relive.testing.simulation.explain import example_line, explain, only_line, 
 from relive.testing.simulation.outcome import Outcome
 from relive.testing.simulation.plan import AudioSchedule, Plan, PlanError
 from relive.testing.simulation.shrink import TRIES, Shrunk, shrink, still
-from relive.testing.simulation.surroundings import quiet
 from relive.testing.simulation.tally import Failure
 from relive.testing.simulation.workers import strangers
 
@@ -213,8 +212,7 @@ def _shrink(campaign: Campaign, failure: Failure, screen: CampaignScreen) -> Shr
 
 
 def _outcome(plan: Plan, campaign: Campaign) -> Outcome:
-    with quiet():
-        return attempt(plan, campaign.level, play=campaign.play)
+    return attempt(plan, campaign.level, play=campaign.play)
 
 
 def _show_failure(

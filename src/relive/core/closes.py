@@ -49,6 +49,24 @@ class Dropped:
     origin: Origin = "server"
     "Who ended it. ``local``: our own side refused (bad configuration, bad setting)."
 
+    def without(self, *secrets: str | None) -> Dropped:
+        """The same without these, which a server, or the text of an exception, may quote."""
+        reason = self.reason
+        for secret in secrets:
+            if secret:
+                reason = reason.replace(secret, "…")
+        return attrs.evolve(self, reason=reason)
+
+    def in_short(self) -> str:
+        """A line of it: the close code, HTTP status or origin, and what the server said with a close.
+
+        The text of anything else is left out, of an exception or of a page that a proxy sent: there is no telling what
+        it quotes.
+        """
+        kind = self.code or self.status or self.origin
+        said = self.reason if self.code is not None and self.origin == "server" else ""
+        return f"{kind}: {said}" if said else str(kind)
+
 
 def _pattern(prefixes: tuple[str, ...]) -> re.Pattern[str]:
     alternatives = ("(?s:.*)".join(map(re.escape, prefix.split("*"))) for prefix in prefixes)

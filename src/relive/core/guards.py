@@ -16,6 +16,7 @@ Guard: TypeAlias = Literal[
     "checkpoint_usable",
     "checkpoint_found",
     "has_handle",
+    "may_rotate",
     "handle_useless",
     "context_lost",
     "fatal",
@@ -56,6 +57,11 @@ def has_handle(scene: Scene, _event: object) -> bool:
         return False
     # While a connection is up its handle cannot age: the time runs from the end of the last one.
     return s.link in ("up", "closing") or scene.handle_fresh(max(s.down_wall, s.checkpoint.wall))
+
+
+def may_rotate(scene: Scene, event: object) -> bool:
+    """Is there a handle, and no turn that a loss has cut already? One that takes long would be cut for ever."""
+    return has_handle(scene, event) and not scene.situation.returning
 
 
 def handle_useless(scene: Scene, _event: object) -> bool:
@@ -170,6 +176,7 @@ _FUNCTIONS: Final[dict[Guard, Callable[[Scene, Any], bool]]] = {
     "checkpoint_usable": checkpoint_usable,
     "checkpoint_found": checkpoint_found,
     "has_handle": has_handle,
+    "may_rotate": may_rotate,
     "handle_useless": handle_useless,
     "context_lost": context_lost,
     "fatal": fatal,

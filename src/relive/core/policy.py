@@ -73,7 +73,7 @@ class Policy:
     rotate_after: float | None = _maybe(None)
     "Drain a connection of this age without waiting for a GoAway; None waits for the server."
     rotate_patience: float = _seconds(30.0)
-    "How long such a drain may wait for a safe point."
+    "How long such a drain may wait for a safe point. A turn that was cut once is never cut by another one."
 
     open_timeout: float = _seconds(10.0, above=True)
     "Time for the dial: DNS, TCP, TLS and the upgrade (the websocket library's own default)."

@@ -120,7 +120,7 @@ class Situation:
     user_turn: bool = False
     "The user's turn has begun and not ended."
     returning: bool = False
-    "A cut turn may come back from a replay; the application waits for its end."
+    "The turn was cut by a loss. It may come back from a replay, and the application waits for its end."
     withhold: int = 0
     "Repeated answers still to be kept from the application."
     ended_at: float = 0.0

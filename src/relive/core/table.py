@@ -126,7 +126,7 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
 
     # The connection is doomed: use it up to the first safe point, or the deadline.
     Row(ACTIVE,         ev.GoAwayReceived,     DRAINING,       "",                  ("arm_drain", "prepare")),
-    Row(ACTIVE,         at("rotate"),          DRAINING,       "has_handle",        ("arm_patience", "prepare")),
+    Row(ACTIVE,         at("rotate"),          DRAINING,       "may_rotate",        ("arm_patience", "prepare")),
     Row(ACTIVE,         at("rotate"),          STAY,           "",                  ("put_off",)),
     Row(DRAINING,       ev.GoAwayReceived,     STAY,           "",                  ("arm_drain",)),
     Row(DEAF,           ev.GoAwayReceived,     STAY),

@@ -7,30 +7,12 @@ import contextlib
 import traceback
 from collections.abc import Callable
 
-import attrs
-
 from relive.core import events as ev
 from relive.core.closes import Dropped
 from relive.ports import Connection, ConnectionGone, Opening, Transport
 from relive.runtime.limiter import DialLimiter, shared_limiter
 from relive.runtime.link import cut
 from relive.runtime.tasks import Tasks
-
-
-def discreet(drop: Dropped, handle: str | None) -> Dropped:
-    """The same without the handle, which a server, or the text of an exception, may quote."""
-    return attrs.evolve(drop, reason=drop.reason.replace(handle, "…")) if handle else drop
-
-
-def in_short(drop: Dropped) -> str:
-    """The same in a line: its close code, HTTP status or origin, and what the server said with a close.
-
-    The text of anything else is left out, of an exception or of a page that a proxy sent: there is no telling what it
-    quotes.
-    """
-    kind = drop.code or drop.status or drop.origin
-    said = drop.reason if drop.code is not None and drop.origin == "server" else ""
-    return f"{kind}: {said}" if said else str(kind)
 
 
 class Dialling:
@@ -116,7 +98,7 @@ class Dialling:
             self._up(opening.number, connection)
 
     def _failed(self, opening: Opening, drop: Dropped) -> None:
-        drop = discreet(drop, opening.handle)
+        drop = drop.without(opening.handle)
         if self._task is asyncio.current_task():  # else nobody waits for it any more
-            self._notice("dialled", in_short(drop), None)
+            self._notice("dialled", drop.in_short(), None)
         self._tell(ev.OpenFailed(opening.number, drop))

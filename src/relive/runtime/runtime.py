@@ -28,7 +28,7 @@ from relive.errors import CommandError, SessionClosed, SessionFailed
 from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Stats, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
-from relive.runtime.dialling import Dialling, discreet, in_short
+from relive.runtime.dialling import Dialling
 from relive.runtime.ending import release
 from relive.runtime.keeper import Keeper
 from relive.runtime.leaving import Leaving
@@ -228,9 +228,9 @@ class Runtime:
     def dropped(self, number: int, drop: Dropped) -> None:
         """A connection was lost."""
         checkpoint = self.lifecycle.scene.situation.checkpoint
-        drop = discreet(drop, checkpoint.handle if checkpoint is not None else None)
+        drop = drop.without(checkpoint.handle if checkpoint is not None else None)
         if not self.lifecycle.final:  # else it was lost while the last frames went out
-            self.notice("lost", in_short(drop))
+            self.notice("lost", drop.in_short())
         self.tell(ev.ConnectionDropped(number, drop))
 
     def held(self, since: float | None) -> None:
@@ -384,7 +384,7 @@ class Runtime:
         self.ended = self.ended or SessionClosed()
         if isinstance(self.ended, SessionFailed):
             failure = self.ended.failure
-            self.notice("failed", f"{failure.cause}: {in_short(failure.drop)}" if failure.drop else failure.cause)
+            self.notice("failed", f"{failure.cause}: {failure.drop.in_short()}" if failure.drop else failure.cause)
         if self._leaving is not None:
             self._leaving.end()
         self.delivery.inbox.end(self.receive_error)

@@ -76,11 +76,8 @@ def _discreet(drop: Dropped, *secrets: str | None) -> Dropped:
     "Permission denied: Consumer 'api_key:…' has been suspended.", says the service, and there is the key in full
     (google/generative-ai-docs#356).
     """
-    reason = drop.reason
-    for secret in secrets:
-        if secret:
-            reason = reason.replace(secret, "…")
-    return attrs.evolve(drop, reason=reason[:_PAGE] if drop.status is not None else reason)
+    drop = drop.without(*secrets)
+    return attrs.evolve(drop, reason=drop.reason[:_PAGE]) if drop.status is not None else drop
 
 
 def read_config(config: Config) -> types.LiveConnectConfig:

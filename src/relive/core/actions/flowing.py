@@ -113,7 +113,7 @@ def _await_handle(scene: Scene) -> None:
 
 
 def put_off(scene: Scene, _event: object) -> None:
-    """Nobody presses us, and no handle would lead back: stay, and look again when as much time has passed."""
+    """Nobody presses us, and something would be lost: stay, and look again when as much time has passed."""
     arm_rotation(scene)
 
 

@@ -37,7 +37,7 @@ def _begin(scene: Scene) -> None:
         s.asked_at = max((journal.reached(s.now - 0.9 * s.least_round_trip), *asked))
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
-    s.returning = s.interrupted = False
+    s.interrupted = False
 
 
 def await_more(scene: Scene, event: ev.OutputHeard) -> None:

@@ -73,6 +73,11 @@ def lasts(default: float = 10.0) -> Any:
     return attrs.field(default=default, validator=Number(LEAST, EVER))
 
 
+def frames_a_second() -> Any:
+    """A field for a rate of audio; 0 for none at all."""
+    return attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
+
+
 def how_often(default: int = 1) -> Any:
     """A field for how often."""
     return attrs.field(default=default, validator=Number(1, TIMES, whole=True))

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import attrs
 
 from relive.testing.simulation import checks
-from relive.testing.simulation.bounds import LEAST, RATE, Number
+from relive.testing.simulation.bounds import frames_a_second
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.simulate import simulate
@@ -85,7 +85,7 @@ class Campaign:
     level: Level = "runtime"
     profile: str = "default"
     "How rough it gets: a name in `draw.PROFILES`."
-    rate: float = attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
+    rate: float = frames_a_second()
     "Frames of audio a second, each way."
     keep_going: bool = False
     "Whether to go on after a session that did not keep its promises."
@@ -157,14 +157,14 @@ class Result:
 
 
 def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trace: bool = False) -> Outcome:
-    """Play a plan. Whatever it raises becomes a violation: a session never raises what is not its caller's fault.
+    """Play a plan, in quiet. Whatever it raises becomes a violation: a session raises nothing but its caller's faults.
 
     Raises:
         LoopIsRunning: it was called inside an event loop.
         PlanError: the plan asks for what does not exist.
     """
     try:
-        with patiently():
+        with patiently(), quiet():
             return play(plan, level, trace=trace)
     except (PlanError, NotImplementedError, LoopIsRunning):
         raise
@@ -179,12 +179,11 @@ def play_chunk(campaign: Campaign, indices: range, *, trace: bool = False) -> Ta
     """Play some sessions, and add them up: the work of a worker. Stops after a violation unless told to keep going."""
     tally = Tally()
     began = perf_counter()
-    with quiet():
-        for index in indices:
-            outcome = attempt(campaign.plan(index), campaign.level, play=campaign.play, trace=trace)
-            tally.add(index, outcome)
-            if outcome.violations and not campaign.keep_going:
-                break
+    for index in indices:
+        outcome = attempt(campaign.plan(index), campaign.level, play=campaign.play, trace=trace)
+        tally.add(index, outcome)
+        if outcome.violations and not campaign.keep_going:
+            break
     tally.spent = perf_counter() - began
     return tally
 

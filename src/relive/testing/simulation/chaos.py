@@ -391,9 +391,9 @@ class Chaos:
     def _dead_handle(self, conn: int, clock: float) -> None:
         """Have the server give a handle that it has refused, to whom it has refused it."""
         server, dialled = self._stage.server, self._history.dialled
-        refused = ""
-        for number, admission in enumerate(server.admissions, 1):
-            whose, here = dialled.get(number), dialled.get(conn)
+        here, refused = dialled.get(conn), ""
+        for admission in server.admissions:
+            whose = dialled.get(admission.number)
             if admission.refused and (whose is None or here is None or whose.client == here.client):
                 refused = admission.handle or refused
         update = {"newHandle": refused, "resumable": bool(refused)}

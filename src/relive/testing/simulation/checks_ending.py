@@ -141,13 +141,7 @@ def limits_are_warned_of(facts: Facts) -> Iterator[Violation]:
         ups = {record.data[0]: record.at for record in story.kinds["up"]}
         for number, admission in facts.admitted(story):
             session = admission.session
-            if (
-                number not in ups
-                or session is None
-                or not session.over
-                or admission.ended_by != "limit"
-                or admission.ended_at is None
-            ):
+            if session is None or not session.over or admission.ended_by != "limit" or admission.ended_at is None:
                 continue
             if number not in ups or admission.number != session.connections[-1] or admission.up_at is None:
                 continue

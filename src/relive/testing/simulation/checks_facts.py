@@ -178,16 +178,23 @@ class Facts:
                 yield whose.number, admissions[conn - 1]
 
     def sessions(self, client: int) -> list[Session]:
-        """The server's sessions that a client knew of, in order."""
+        """The server's sessions that a client knew of, in the order in which it first did."""
+        return list({id(session): session for session in self._visits(client)}.values())
+
+    def last_session(self, client: int) -> Session | None:
+        """The one that it was in last. What an old store leads back to was known before the one that it leaves."""
+        visits = list(self._visits(client))
+        return visits[-1] if visits else None
+
+    def _visits(self, client: int) -> Iterator[Session]:
+        """The session of each connection that came up for a client, in order."""
         up = {(story.life.number, up.data[0]) for story in self.of_client(client) for up in story.kinds["up"]}
-        found: dict[int, Session] = {}
         admissions = self.history.server.admissions
         for conn, whose in self.history.dialled.items():
             if whose.client == client and conn and (whose.life, whose.number) in up:
                 session = admissions[conn - 1].session
                 if session is not None:
-                    found[id(session)] = session
-        return list(found.values())
+                    yield session
 
     @cached_property
     def _clock_steps(self) -> tuple[list[float], list[float]]:

@@ -66,9 +66,10 @@ def keep_books(facts: Facts, client: int) -> Books:
     books.sessions = len(sessions)
     marks = _marks(books.accounts)
     timeline: list[int] = []
-    for place, session in enumerate(sessions):
+    last = facts.last_session(client)
+    for session in sessions:
         consumed = session.consumed
-        if place < len(sessions) - 1:
+        if session is not last:
             consumed = consumed[: _covered(facts, stories, session)]
         timeline += _numbers(consumed, marks, books)
     if len(books.accounts) == 1 and timeline == books.accounts[0].accepted:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from relive.core import events as ev
 from relive.core.closes import Dropped
 from relive.ports import Opening
-from relive.runtime.dialling import discreet
 from relive.testing.links import Hang
 from relive.testing.simulation.core_host import End, Host
 from relive.testing.simulation.core_link import Owner, dropped
@@ -177,7 +176,7 @@ class Dial:
         number = self._opening.number
         self._owner.scribe.note("refused", drop.origin, [number, drop.code, drop.status, drop.reason])
         self._leave()
-        self._owner.tell(ev.OpenFailed(number, discreet(drop, self._opening.handle)))
+        self._owner.tell(ev.OpenFailed(number, drop.without(self._opening.handle)))
 
     def _leave(self) -> None:
         self._over = True

@@ -18,7 +18,6 @@ from relive.core.policy import Policy
 from relive.errors import SessionClosed, SessionFailed
 from relive.ports import HandleStore, Notice, Stats
 from relive.runtime.delivery import Delivery
-from relive.runtime.dialling import discreet
 from relive.testing.server_client import DEVELOPER_PATH, VERTEX_PATH
 from relive.testing.simulation.core_asking import Asking, Hook
 from relive.testing.simulation.core_dial import Dial, Limiter, setup_frame
@@ -254,7 +253,7 @@ class Session:
     def dropped(self, number: int, drop: Dropped) -> None:
         """A connection was lost."""
         checkpoint = self.lifecycle.scene.situation.checkpoint
-        self.tell(ev.ConnectionDropped(number, discreet(drop, checkpoint.handle if checkpoint is not None else None)))
+        self.tell(ev.ConnectionDropped(number, drop.without(checkpoint.handle if checkpoint is not None else None)))
 
     def notice(self, what: str, detail: str, seconds: float | None = None) -> None:
         """Something that is no transition."""

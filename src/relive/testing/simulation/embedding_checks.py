@@ -62,10 +62,10 @@ def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation
 
 def _timeline(facts: Facts, story: Story) -> Iterator[tuple[Kind, Payload]]:
     """What was consumed. Of a session that was lost it is what the newest handle covers that was read from it."""
-    sessions = facts.sessions(story.client)
-    for session in sessions:
+    last = facts.last_session(story.client)
+    for session in facts.sessions(story.client):
         consumed: tuple[Consumed, ...] = session.consumed
-        if session is not sessions[-1]:
+        if session is not last:
             covered = (
                 facts.handles.get(update.handle) for _, _, update in story.reads if update.usable and update.handle
             )

@@ -27,9 +27,9 @@ from relive.testing.simulation.bounds import (
     MANY,
     MESSAGES,
     OFTEN,
-    RATE,
     Number,
     duration,
+    frames_a_second,
     how_often,
     lasts,
 )
@@ -63,7 +63,7 @@ class PlanError(ReliveError):
 class AudioSchedule:
     """When the microphone sends, and how fast."""
 
-    rate: float = attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
+    rate: float = frames_a_second()
     "Frames a second; 0 for none at all. The model speaks as fast."
     open: float = attrs.field(default=1e9, validator=Number(LEAST, EVER))
     "Seconds that the microphone is open, and then"

@@ -97,6 +97,14 @@ class Scribe:
             raise
         self.note("up", "", [opening.number])
 
+    async def lets_out(self) -> bool:
+        """A frame is to be sent: wait while the socket is clogged, and count it. The dead send nothing."""
+        while self.clog is not None:
+            await asyncio.shield(self.clog)
+        if not self.mute:
+            self.flow[1] += 1
+        return not self.mute
+
     def has_read(self, frame: bytes) -> None:
         """A frame was read."""
         self.flow[2] += 1
@@ -270,11 +278,7 @@ class _Tap:
         return self._link.writable and self._scribe.clog is None
 
     async def send(self, frame: Frame) -> None:
-        scribe = self._scribe
-        while scribe.clog is not None:
-            await asyncio.shield(scribe.clog)
-        if not scribe.mute:
-            scribe.flow[1] += 1
+        if await self._scribe.lets_out():
             try:
                 await self._link.send(frame)
             except Exception as exc:

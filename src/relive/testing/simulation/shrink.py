@@ -19,7 +19,6 @@ from relive.testing.simulation.campaign import Play, attempt
 from relive.testing.simulation.outcome import Level, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.simulate import simulate
-from relive.testing.simulation.surroundings import quiet
 
 TRIES: Final = 300
 Path: TypeAlias = tuple[str | int, ...]
@@ -58,8 +57,7 @@ def still(
     said = _words(violation, words)
 
     def fails(plan: Plan) -> bool:
-        with quiet():
-            found = attempt(plan, level, play=play).violations
+        found = attempt(plan, level, play=play).violations
         return any(v.promise == violation.promise and _words(v, words) == said for v in found)
 
     return fails

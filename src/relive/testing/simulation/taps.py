@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from relive.core.journal import Frame
 from relive.ports import Connection, ConnectionGone, Opening, Transport
 from relive.testing.simulation.recording import Scribe
@@ -60,11 +58,7 @@ class _TappedConnection:
         return self._inner.last_sign_of_life
 
     async def send(self, frame: Frame) -> None:
-        scribe = self._scribe
-        while scribe.clog is not None:
-            await asyncio.shield(scribe.clog)
-        if not scribe.mute:
-            scribe.flow[1] += 1
+        if await self._scribe.lets_out():
             await self._inner.send(frame)
 
     async def recv(self) -> bytes:
