@@ -31,13 +31,14 @@ class Canaries(logging.Handler):
 
 
 @contextmanager
-def watching() -> Iterator[Canaries]:
+def watching(*, set_levels: bool = True) -> Iterator[Canaries]:
     """Have these loggers at DEBUG and read what they write."""
     handler = Canaries()
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.DEBUG)
+        if set_levels:
+            logger.setLevel(logging.DEBUG)
         logger.addHandler(handler)
     try:
         yield handler

@@ -5,7 +5,7 @@
     ReliveError
     ├── UsageError                 you: the call cannot be right
     │   ├── SettingError             a setting has a wrong value (also a ValueError)
-    │   ├── MissingExtra             an extra is not installed (also an ImportError)
+    │   ├── MissingExtra             an extra is not installed (also a ModuleNotFoundError)
     │   ├── CommandError             not in this state: sending after close, entering twice (also a RuntimeError)
     │   └── ReceiverBusy             two receivers at once (also a RuntimeError)
     ├── TableError                 you: a table that cannot work (also a ValueError)
@@ -24,6 +24,7 @@ sentence.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,16 +52,22 @@ class SettingError(UsageError, ValueError):
         return f"{self.name} is {self.value!r}, but must be {self.expected}"
 
 
-class MissingExtra(UsageError, ImportError):
+class MissingExtra(UsageError, ModuleNotFoundError):
     """What was asked for needs packages that only an extra of relive brings."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        self.what = what
+    def __init__(self, who: str, *lacking: str, extra: str) -> None:
+        self.who = who
+        self.lacking = lacking
+        "What is not there."
         self.extra = extra
-        super().__init__(what, extra)
+        super().__init__(who, *lacking)
+
+    def __reduce__(self) -> tuple[partial[MissingExtra], tuple[str, ...]]:
+        return partial(MissingExtra, extra=self.extra), (self.who, *self.lacking)
 
     def __str__(self) -> str:
-        return f"{self.what} needs an extra of relive: pip install 'relive[{self.extra}]'"
+        lacking = ", ".join(self.lacking)
+        return f"{self.who} needs {lacking}: install the extra with  pip install 'relive[{self.extra}]'"
 
 
 class CommandError(UsageError, RuntimeError):

@@ -20,7 +20,7 @@ def url(tmp_path: Path) -> str:
     async def fill() -> None:
         store = SqliteStore(tmp_path / "handles.db")
         now = time.time()
-        await store.save("ada", Checkpoint("CANARY", "gemini", "developer", now - 600), generation=(1, 2), ttl=7200.0)
+        await store.save("ada", Checkpoint("CANARY", "gemini", "developer", now - 600), generation=(1, 2), ttl=5400.0)
         await store.condemn("bob[red]", "digest", ttl=7200.0)
         await store.claim("ada", "worker-1", ttl=3600.0)
         await store.aclose()
@@ -38,7 +38,7 @@ def test_ls_lists_sessions_without_their_handles(url: str) -> None:
     assert result.exit_code == 0
     ada, bob = result.stdout.splitlines()[1:]
     assert ada.split()[0] == "ada"
-    assert [word in ada for word in ("10 min", "120 min", "gemini", "worker-1")] == [True] * 4
+    assert [word in ada for word in ("10 min", "90 min", "gemini", "worker-1")] == [True] * 4
     assert bob.split()[0] == "bob[red]"
     assert "CANARY" not in result.output
 

@@ -20,6 +20,8 @@ from relive.testing.simulation.plan import Plan, Step
 from relive.testing.simulation.simulate import simulate
 from relive.testing.simulation.surroundings import LoopIsRunning, quiet
 
+pytestmark = pytest.mark.own_log
+
 PLAN = Plan(seconds=80.0, steps=(Step(fault=ResetPeer(), at=2.0), Step(fault=Close("bad_key"), at=10.0)))
 
 
@@ -89,7 +91,7 @@ def test_it_stays_quiet_until_the_last_who_wants_it_so() -> None:
             first.wait()
             second.wait()
 
-    thread = Thread(target=other)
+    thread = Thread(target=other, daemon=True)
     with quiet():
         thread.start()
         first.wait()

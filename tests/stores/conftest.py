@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from tests.stores.servers import BINARY, RedisServer
 
 
@@ -19,12 +20,19 @@ def _folder(factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server that is not to be stopped."""
+def lasting_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = RedisServer(_folder(tmp_path_factory))
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def redis_server(lasting_redis: RedisServer) -> RedisServer:
+    """A server that is not to be stopped, with nothing on it."""
+    with Redis.from_url(lasting_redis.url) as client:
+        client.flushall()
+    return lasting_redis
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -46,24 +44,3 @@ def test_what_names_no_store_is_told_what_would(url: str) -> None:
     with pytest.raises(relive.SettingError, match=r"sqlite:///relative/path, .* or memory:") as caught:
         stores.open(url)
     assert "secret" not in f"{caught.value} {caught.value!r}"
-
-
-@pytest.mark.parametrize(
-    ("module", "extra", "work"),
-    [
-        ("redis", "redis", "from relive import stores; stores.open('redis://host')"),
-        ("cryptography", "sealed", "import relive.stores.sealed"),
-    ],
-)
-def test_an_extra_that_is_missing_is_named(module: str, extra: str, work: str) -> None:
-    program = f"""
-import sys
-sys.modules[{module!r}] = None
-try:
-    {work}
-except ImportError as exc:
-    print(type(exc).__name__, exc)
-"""
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
-    assert said.stdout.startswith("MissingExtra ")
-    assert f"pip install 'relive[{extra}]'" in said.stdout

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import sys
 
-from relive.testing.extras import missing, needs
+from relive.errors import MissingExtra
+from relive.extras import missing
 
 
 def main() -> None:
     """Run the command line; without its extra, say what to install and exit with 2."""
     lacking = missing("cli")
     if lacking:
-        sys.stderr.write(f"relive: {needs('the command line', *lacking, extra='cli')}\n")
+        sys.stderr.write(f"relive: {MissingExtra('the command line', *lacking, extra='cli')}\n")
         raise SystemExit(2)
     try:
         from relive.cli.app import app

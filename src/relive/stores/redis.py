@@ -7,18 +7,17 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar, cast
 
 from relive.core.checkpoint import Checkpoint
-from relive.errors import MissingExtra, StoreUnavailable, StoreUnreadable
+from relive.errors import StoreUnavailable, StoreUnreadable
+from relive.extras import extra
 from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
 from relive.stores import redis_scripts as scripts
 from relive.stores.record import LONGEST, Record, decode_checkpoint, encode_checkpoint, unreadable
 
-try:
+with extra("redis", __name__):
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as Lost, ReadOnlyError, RedisError, ResponseError, TimeoutError as Late
-except ImportError:
-    raise MissingExtra("a store in Redis", "redis") from None
 
 T = TypeVar("T")
 

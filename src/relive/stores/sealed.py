@@ -16,14 +16,13 @@ from typing import Final
 import attrs
 
 from relive.core.checkpoint import Checkpoint
-from relive.errors import MissingExtra, SettingError, StoreUnreadable
+from relive.errors import SettingError, StoreUnreadable
+from relive.extras import extra
 from relive.ports import Browsable, Entry, HandleStore, Leases, Stored
 from relive.stores.record import Record, decode_record, encode_record, until
 
-try:
+with extra("sealed", __name__):
     from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-except ImportError:
-    raise MissingExtra("a sealed store", "sealed") from None
 
 _MARK: Final = "sealed:1:"
 "What a sealed handle begins with."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -21,6 +22,8 @@ _OURS: Final = 0x72656C76
 _SCHEMA: Final = 1
 _SWEEP: Final = 3600.0
 "Seconds after which what has run out is looked for again."
+_MOMENT: Final = 0.005
+"Seconds between two attempts to change a file that another process is changing."
 
 _CREATE: Final = (
     """CREATE TABLE sessions (
@@ -39,7 +42,10 @@ _CREATE: Final = (
     f"PRAGMA user_version = {_SCHEMA}",
 )
 
-# One statement, so that nobody can come in between the question and the answer.
+# One statement each, so that nobody can come in between a question and its answer, or another question.
+_WHOSE: Final = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_application_id, pragma_user_version"""
 _SAVE: Final = """
     INSERT INTO sessions (key, checkpoint, epoch, sequence, expires) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
@@ -232,10 +238,7 @@ class SqliteFile:
         Raises:
             StoreUnreadable: somebody else has, or another version of relive.
         """
-        (whose,), (schema,), (tables,) = (
-            database.execute(question).fetchone()
-            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-        )
+        whose, schema, tables = database.execute(_WHOSE).fetchone()
         if (whose, schema, tables) == (0, 0, 0):
             return True
         if whose != _OURS:
@@ -246,11 +249,24 @@ class SqliteFile:
         return False
 
     def _set_up(self, database: sqlite3.Connection) -> None:
-        database.execute("PRAGMA journal_mode = WAL")
+        self._use_wal(database)
         with _together(database):
             if self._is_new(database):  # nobody else has been faster
                 for statement in _CREATE:
                     database.execute(statement)
+
+    def _use_wal(self, database: sqlite3.Connection) -> None:
+        """SQLite does not wait here for another process that does the same, but refuses at once."""
+        patient_until = time.monotonic() + self._patience
+        while True:
+            try:
+                database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= patient_until:
+                    raise
+                time.sleep(_MOMENT)
+            else:
+                return
 
 
 def _make(path: Path) -> None:

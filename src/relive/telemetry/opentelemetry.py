@@ -16,15 +16,18 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final, Literal, TypeAlias, get_args
 
-from opentelemetry import context, metrics, trace
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
 from relive.core.effects import Transition
 from relive.errors import SettingError
+from relive.extras import extra
 from relive.ports import Meter, Notice, Stats
-from relive.telemetry.otel_metrics import Figures, Instruments
-from relive.telemetry.otel_spans import Spans
+
+with extra("opentelemetry", __name__):
+    from opentelemetry import context, metrics, trace
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from relive.telemetry.otel_metrics import Figures, Instruments
+    from relive.telemetry.otel_spans import Spans
 
 SemConv: TypeAlias = Literal["1.37"]
 "Versions of the semantic conventions whose ``gen_ai.*`` names can be had."

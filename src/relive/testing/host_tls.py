@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
-from relive.testing.extras import extra
+from relive.extras import extra
 from relive.testing.host_timer import DeadlineTimer
 from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput

@@ -139,9 +139,9 @@ def _check(mark: pytest.Mark, collector: pytest.Collector) -> None:
 
 
 def _needs_asyncio(who: str) -> str:
-    from relive.testing.extras import needs
+    from relive.errors import MissingExtra
 
-    return needs(who, "pytest-asyncio 1.4 or newer (which is not there, or not active)", extra="testing")
+    return str(MissingExtra(who, "pytest-asyncio 1.4 or newer (which is not there, or not active)", extra="testing"))
 
 
 def _needs_asyncio_fixture(request: pytest.FixtureRequest) -> None:

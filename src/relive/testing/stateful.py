@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 import relive
 from relive.core.table import TABLE
-from relive.testing.extras import extra
+from relive.extras import extra
 from relive.testing.host_tls import TlsHost
 from relive.testing.loop import SimLoop
 from relive.testing.server import FakeLiveServer

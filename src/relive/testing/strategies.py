@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, Final, TypeVar, cast
 
-from relive.testing.extras import extra
+from relive.extras import extra
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import IndexAnomaly, Limits, ServerScript, Updates
 from relive.testing.simulation import draw as tables, faults as f

@@ -8,16 +8,16 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Final
 
+from relive.errors import MissingExtra
+
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "cli": ("rich", "trustme", "typer"),
+    "redis": ("redis",),
+    "sealed": ("cryptography",),
+    "opentelemetry": ("opentelemetry",),
     "testing": ("hypothesis", "pytest", "pytest_asyncio", "trustme"),
 })  # fmt: skip
 "The modules that each extra brings, apart from relive's own."
-
-
-def needs(who: str, *what: str, extra: str) -> str:
-    """Say what somebody needs, and how to get it."""
-    return f"{who} needs {', '.join(what)}: install the extra with  pip install 'relive[{extra}]'"
 
 
 def missing(extra: str) -> list[str]:
@@ -34,7 +34,7 @@ def extra(name: str, who: str) -> Generator[None]:
         who: imports it.
 
     Raises:
-        ModuleNotFoundError: it is not installed; says how to.
+        MissingExtra: it is not installed; says how to.
     """
     try:
         yield
@@ -42,4 +42,4 @@ def extra(name: str, who: str) -> Generator[None]:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS[name]:
             raise
-        raise ModuleNotFoundError(needs(who, module, extra=name), name=error.name) from error
+        raise MissingExtra(who, module, extra=name) from error
