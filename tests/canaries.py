@@ -31,18 +31,27 @@ class Canaries(logging.Handler):
 
 
 @contextmanager
-def watching(*, set_levels: bool = True) -> Iterator[Canaries]:
-    """Have these loggers at DEBUG and read what they write."""
+def everything_logged() -> Iterator[None]:
+    """Have these loggers at DEBUG."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
+    for logger in levels:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
+@contextmanager
+def watching() -> Iterator[Canaries]:
+    """Read what these loggers write."""
     handler = Canaries()
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
     for logger in loggers:
-        if set_levels:
-            logger.setLevel(logging.DEBUG)
         logger.addHandler(handler)
     try:
         yield handler
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger in loggers:
             logger.removeHandler(handler)
-            logger.setLevel(level)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.canaries import watching
+from tests.canaries import everything_logged, watching
 
 settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relive")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Read what is logged during each test; of those that are about the level of relive's log, what they let out."""
-    with watching(set_levels=item.get_closest_marker("own_log") is None) as canaries:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have everything logged, but in tests that are about the level of relive's log. Until after `caplog` is done."""
+    with contextlib.nullcontext() if item.get_closest_marker("own_log") else everything_logged():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Read what is logged during each test."""
+    with watching() as canaries:
         yield
     if canaries.found:
         pytest.fail("a handle was logged:\n" + "\n".join(canaries.found), pytrace=False)

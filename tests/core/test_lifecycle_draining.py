@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.core.stories import CALM, Story, active, resumable, resumed, session
 
-from relive.core import effects as do, events as ev
+from relive.core import effects as do, events as ev, guards
 from relive.core.policy import Policy
 
 
@@ -279,3 +279,37 @@ def test_an_answer_to_a_call_that_nobody_made_does_not_hold_up_a_drain() -> None
     story.writes()
     assert story.answers("nobody's", written=False).path == ["RESUMING"]
     assert story.life.journal.waiting == []
+
+
+# When another process may go on from here, without our journal.
+
+
+def settled(story: Story) -> bool:
+    return guards.settled(story.life.scene)
+
+
+def test_a_session_in_which_nothing_was_said_may_be_left_at_once() -> None:
+    story = session()
+    assert settled(story)
+    story.accepts("first", written=False)
+    assert not settled(story)  # nobody else has it
+
+
+def test_a_conversation_that_no_handle_leads_to_is_not_left() -> None:
+    assert not settled(active().asks())
+
+
+def test_what_a_handle_covers_is_nobodys_loss_and_media_are_a_gap() -> None:
+    story = resumable()
+    assert settled(story)
+    story.accepts("more")
+    assert not settled(story)
+    assert settled(story.after(5.0).handle("h2"))
+    assert settled(story.speaks())
+
+
+def test_a_turn_is_let_end_and_covered_first() -> None:
+    story = busy().outputs()
+    assert not settled(story)
+    assert not settled(story.ends_turn())
+    assert settled(story.after(5.0).handle("h2"))
