@@ -9,9 +9,11 @@ import pytest
 from relive.testing.simulation.campaign import attempt
 from relive.testing.simulation.faults import (
     Close,
+    CloseInSetup,
     Crash,
     ExpireHandles,
     GoAway,
+    HalfOpen,
     Hold,
     Latency,
     LimitData,
@@ -27,6 +29,7 @@ from relive.testing.simulation.faults import (
     Timeout,
     Unsolicited,
     WithholdHandles,
+    WrongIndices,
 )
 from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import AudioSchedule, Client, Conversation, Plan, Service, Step, Turn
@@ -129,6 +132,56 @@ FOUND: Final = {
     "a turn with tools takes longer than a rotation": Plan(
         seconds=70.0, talk=Conversation(turns=(Turn(tools=2, tool_time=8.0),)),
         client=Client(policy={"rotate_after": 12.0, "rotate_patience": 10.0}),
+    ),
+    # P13: the core level took a handle that had waited for a reader for one that had just come.
+    "a handle waits while nobody reads": Plan(
+        seconds=150.0, service=Service(backend="developer", connection=120.0, lead=10.0, thinking=1.0),
+        client=Client(policy={"output_limit": 2000}), steps=(Step(fault=StopReading(30.0), at=80.0),),
+    ),
+    # P11: a false alarm, the process died before it could say why the session had failed.
+    "a process dies in the instant in which its session fails": Plan(
+        seconds=270.0,
+        steps=(
+            Step(fault=Crash(), at=10.0, state="CONNECTING"), Step(fault=CloseInSetup("bad_key"), at=160.0),
+            Step(fault=Crash("lost"), at=200.0),
+        ),
+    ),
+    # P17: a false alarm, what was heard after a turn was cut had waited to be received since before.
+    "the end of a turn waits to be received while the next one is cut": Plan(
+        seconds=290.0, service=Service(connection=80.0, lead=10.0, while_busy="handle"),
+        talk=Conversation(
+            turns=(
+                Turn(answer=25.0, barge_in=3.0), Turn(kind="spoken", answer=12.0, pause=6.0),
+                Turn(answer=12.0, pause=0.5), Turn(answer=12.0), Turn(answer=20.0, pause=6.0),
+            )
+        ),
+        client=Client(policy={"output_limit": 2000}), steps=(Step(fault=StopReading(30.0), at=219.0),),
+    ),
+    # P17: a limit of what can be known. Questions asked together, and together again, may get fewer answers then.
+    "questions that were asked together are asked together again": Plan(
+        seconds=470.0, service=Service(connection=240.0, late=1.5), steps=(Step(fault=Crash(), at=400.0),),
+        talk=Conversation(
+            turns=(
+                Turn(kind="spoken", barge_in=3.0), Turn(), Turn(kind="spoken", answer=4.0), Turn(),
+                Turn(answer=12.0, barge_in=3.0),
+            )
+        ),
+    ),
+    # P17: a false alarm, the second of two questions that were open at a time was forgotten in a crash.
+    "a process dies after two questions were open at a time": Plan(
+        seconds=250.0, service=Service(connection=120.0, lead=10.0, every=5.0, while_busy="handle"),
+        talk=Conversation(
+            turns=(
+                Turn(kind="marked", answer=25.0, pause=0.5), Turn(tools=1, tool_time=8.0, barge_in=3.0),
+                Turn(kind="marked", answer=4.0, barge_in=3.0),
+            )
+        ),
+        steps=(Step(fault=HalfOpen(), at=10.0, times=2, every=15.0), Step(fault=Crash(), at=177.0)),
+    ),
+    # P14: a false alarm, more was sent in all than the server exaggerated by, so a wrong number seemed to be true.
+    "a server exaggerates to somebody who says much": Plan(
+        talk=Conversation(turns=(Turn(pause=0.5),)), service=Service(while_busy="handle"),
+        client=Client(policy={"answer_timeout": None}), steps=(Step(fault=WrongIndices("too_high"), at=100.0),),
     ),
     # P13: a false alarm, an old store led back from the newest session to the one before it.
     "a stale store leads back to an earlier session": Plan(

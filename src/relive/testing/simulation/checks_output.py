@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
+from operator import attrgetter
 from typing import Final
 
 from relive.testing.simulation.checks_connections import LOST
@@ -16,6 +18,14 @@ from relive.testing.simulation.user import Exchange
 NOISE: Final = frozenset({"Duplicate", "Unsolicited", "Garbage"})
 "Faults by which a server says what nothing called for: turns then end that nobody began."
 
+_HEARD_AS: Final = {
+    "interrupted": "interrupted",
+    "toolCall": "calls",
+    "turnComplete": "over",
+    "turn_complete": "over",
+}
+"Keys of frames that were read, and names of those that were made, by what the application notes of them."
+
 _PATIENCE: Final = 100.0
 "Seconds that an answer may take to begin, after all faults."
 
@@ -26,8 +36,9 @@ def certain(facts: Facts, client: int) -> bool:
     It is not if the server says things twice, or out of turn (what it says is delivered); if the machine is told of a
     question that nobody asked; if questions may have been asked twice (no message indices, or wrong ones; counted as
     uncertain) or forgotten (counted); or if the model may choose not to answer. Nor is it if a connection is lost while
-    two questions are open (an application that does not wait for answers cannot count them: they may be answered
-    together), or if speech is repeated to a service that reports no message indices: what ended it is no question.
+    two questions are open, or were and no handle has come since (they are asked again at once, and may be answered
+    together, or the one be cut by the other), or if speech is repeated to a service that reports no message indices:
+    what ended it is no question.
     """
     if facts.faults & NOISE or "WrongIndices" in facts.faults or facts.policy.answer_timeout is None:
         return False
@@ -35,7 +46,10 @@ def certain(facts: Facts, client: int) -> bool:
         return False
     stories = facts.of_client(client)
     ledger = facts.history.clients[client]
-    if _overlapped(ledger.user.asked, [step.at for story in stories for step in story.kinds["step"] if is_loss(step)]):
+    steps = [step for story in stories for step in story.kinds["step"]]
+    handles = [step.at for step in steps if step.what == "CheckpointReceived"]
+    asked = sorted((*ledger.user.asked, *ledger.user.forgotten), key=attrgetter("asked"))
+    if _overlapped(asked, [step.at for step in steps if is_loss(step)], handles):
         return False
     spoken = any(sent.item.kind == "stream_end" for sent in ledger.sent)
     if spoken and not facts.indexed and sum(len(story.life.verdicts) for story in stories) > 1:
@@ -44,12 +58,12 @@ def certain(facts: Facts, client: int) -> bool:
     return not any(stats is None or stats.frames_uncertain or stats.forgotten for stats in counts)
 
 
-def _overlapped(asked: list[Exchange], losses: list[float]) -> bool:
-    """Whether a connection was lost while a question was open that was asked before another one had ended."""
+def _overlapped(asked: list[Exchange], losses: list[float], handles: list[float]) -> bool:
+    """Whether a connection was lost that may have had both of two questions asked again that were open at a time."""
     for earlier, later in pairwise(asked):
         ended = inf if earlier.ended is None else earlier.ended
         if later.asked <= ended:
-            until = inf if later.ended is None else later.ended
+            until = inf if later.ended is None else next((at for at in handles if at > later.ended), inf)
             if any(earlier.asked <= at <= until for at in losses):
                 return True
     return False
@@ -186,6 +200,8 @@ def interruptions_are_told(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         open_ = told = False
         cut: Record | None = None
+        unheard: Counter[str] = Counter()
+        before: Counter[str] = Counter()
         for record in story.walk:
             if record.kind == "step":
                 if record.what == "OutputStarted":
@@ -196,15 +212,26 @@ def interruptions_are_told(facts: Facts) -> Iterator[Violation]:
                     open_ = told = False
                 elif is_loss(record):
                     cut = record if open_ and not told and not _withheld(story) else None
+                    before = unheard.copy()
                     open_ = False
-            elif record.kind == "read" and record.what == "serverContent" and "interrupted" in (record.data or ()):
-                told = True
-            elif record.kind == "made" and record.what == "turn_complete":
-                open_ = False
-            elif record.kind == "heard" and cut is not None and record.what in ("over", "calls", "interrupted"):
-                if record.what != "interrupted":
-                    yield story.wrong("P17", record.at, f"a turn was cut, and {record.what} came instead of that")
-                cut = None
+            elif record.kind in ("read", "made"):
+                said = _heard_as(record)
+                unheard.update(said)
+                told = told or (record.kind == "read" and "interrupted" in said)
+                open_ = open_ and not (record.kind == "made" and "over" in said)
+            elif record.kind == "heard" and record.what in ("over", "calls", "interrupted"):
+                unheard[record.what] -= 1
+                before[record.what] -= 1
+                if cut is not None and before[record.what] < 0:  # else it is what had waited to be received
+                    if record.what != "interrupted":
+                        yield story.wrong("P17", record.at, f"a turn was cut, and {record.what} came instead of that")
+                    cut = None
+
+
+def _heard_as(record: Record) -> list[str]:
+    """What the application is to hear of something that the server said, or that we made."""
+    names = (record.data or ()) if record.what == "serverContent" else (record.what,)
+    return [_HEARD_AS[name] for name in names if name in _HEARD_AS]
 
 
 def _withheld(story: Story) -> bool:

@@ -148,8 +148,8 @@ def fatal_causes_are_final(facts: Facts) -> Iterator[Violation]:
 def failures_have_causes(facts: Facts) -> Iterator[Violation]:
     """P11 P22: a session that has failed says why."""
     for story in facts.stories:
-        failure = story.life.failure
-        if story.life.state == "FAILED" and (failure is None or not failure.cause or not failure.detail):
+        failure, told = story.life.failure, not story.life.crashed
+        if story.life.state == "FAILED" and told and (failure is None or not failure.cause or not failure.detail):
             yield story.wrong("P11", story.ended, f"the session failed and does not say why: {failure}")
         if failure is not None and story.life.state != "FAILED":
             yield story.wrong("P22", story.ended, f"the session is {story.life.state} and says why it failed")

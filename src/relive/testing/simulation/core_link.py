@@ -14,6 +14,8 @@ from relive.testing.simulation.core_host import End
 from relive.testing.simulation.core_time import Alarm, Timeline
 from relive.testing.simulation.recording import Scribe
 
+_PROMPT: Final = 0.05
+"Seconds; a frame that was there already is read in far less."
 _REMAINS: Final = 0.05
 "Seconds that a connection which did not answer our close frame has for frames that had arrived."
 
@@ -67,6 +69,7 @@ class Link:
 
     __slots__ = (
         "_alarm",
+        "_asked",
         "_closed",
         "_deaf_until",
         "_held_since",
@@ -98,6 +101,7 @@ class Link:
         "When it last gave a sign of life."
         self._deaf_until = 0.0
         self._held_since: float | None = None
+        self._asked = 0.0
         self.stalled = False
         "It is not read, because too much waits to be received."
         self.written: Callable[[], None] | None = None
@@ -205,6 +209,11 @@ class Link:
         if isinstance(frame, str):
             frame = frame.encode()
         self.sign = self._time.now
+        if self._held_since is not None:
+            if self.sign - self._asked > _PROMPT:  # nothing was there
+                self._held_since = None
+                self._owner.held(None)
+            self._asked = self.sign
         self._owner.scribe.has_read(frame)
         if self._owner.arrived(self.number, frame):
             self.stalled = True
@@ -217,7 +226,7 @@ class Link:
         """There is room for more frames."""
         if self.stalled and not self._released:
             self.stalled = False
-            self._deaf_until = self._time.now
+            self._deaf_until = self._asked = self._time.now
             self.end.take = self._take
             self._time.soon(self._read)
 
@@ -227,9 +236,6 @@ class Link:
         self._owner.held(self._held_since)
         while end.frames and not (self._released or self.stalled):
             self._take(end.frames.popleft())
-        if not end.frames:
-            self._held_since = None
-            self._owner.held(None)
         if end.closed is None or self._released or self.stalled or self._over:
             return
         self._over = True

@@ -169,6 +169,8 @@ class User:
         "The exchanges begun, oldest first. One ends with each turn heard to its end."
         self.ended = 0
         "Turns whose end was heard."
+        self.forgotten: list[Exchange] = []
+        "Those that had not ended when their process died."
         self.stray_ends = 0
         "Ends of turns that nobody had begun."
         self.outputs = 0
@@ -214,6 +216,7 @@ class User:
         """Begin anew after a crash: what was awaited is forgotten, the conversation goes on with the next turn."""
         self.pending.clear()
         self._tools_at = inf
+        self.forgotten += self.asked[self.ended :]
         del self.asked[self.ended :]
         self._frames = 0
         if not self._retired:
