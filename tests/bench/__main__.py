@@ -32,6 +32,7 @@ from collections.abc import Iterator
 import google.genai
 from tests.bench.engine import engine
 from tests.bench.figures import Figure, table
+from tests.bench.fleet import fleet
 from tests.bench.flow import receive, send
 from tests.bench.imports import imports
 from tests.bench.machine import machine
@@ -52,6 +53,7 @@ def measure(only: str, *, quick: bool) -> Iterator[Figure]:
         "import": lambda: imports(20 // less),
         "simulation": lambda: simulation(8 // less),
         "stores": lambda: stores(4000 // less),
+        "fleet": lambda: fleet(1000 // less, 10.0),
     }
     for name, part in parts.items():
         if name.startswith(only) or only.startswith(name):
@@ -65,7 +67,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
-        "--only", default="", metavar="PART", help="receive, send, session, event, machine, import, simulation, stores"
+        "--only",
+        default="",
+        metavar="PART",
+        help="receive, send, session, event, machine, import, simulation, stores, fleet",
     )
     options = parser.parse_args()
     figures = list(measure(options.only, quick=options.quick))

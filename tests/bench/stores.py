@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Generator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,20 @@ from tests.bench.figures import Figure, median
 from tests.stores.servers import BINARY, RedisServer
 
 from relive.core.checkpoint import Checkpoint
+from relive.core.policy import Policy
 from relive.ports import HandleStore
+from relive.runtime.keeper import Keeper
+from relive.runtime.tasks import Tasks
 from relive.stores.memory import MemoryStore
 from relive.stores.redis import RedisStore
 from relive.stores.sqlite import SqliteStore
 
 _HANDLE = "x" * 400
+_FLEET = 1000
+_EVERY = 5.0
+"Seconds between two checkpoints of each session of a fleet."
+_ROUND = 200
+"Single saves for which the whole fleet saves once."
 _WARM = 50
 "Saves before any is measured: a file is made, a connection dialled, a script loaded."
 
@@ -64,17 +73,21 @@ def stores(count: int) -> list[Figure]:
         figures = [
             *_figures("memory", asyncio.run(_saves(MemoryStore(), count)), None, None),
             *_figures("sqlite", asyncio.run(_saves(SqliteStore(Path(folder) / "handles.db"), count)), 150.0, 20.0),
+            _saving("sqlite", asyncio.run(_fleet(SqliteStore(Path(folder) / "fleet.db"), count // _ROUND))),
         ]
         if BINARY is not None:
-            figures += _figures("redis", _in_redis(folder, count), 400.0, None)
+            figures += _in_redis(folder, count)
     return figures
 
 
-def _in_redis(folder: str, count: int) -> tuple[list[float], list[float]]:
+def _in_redis(folder: str, count: int) -> list[Figure]:
     server = RedisServer(Path(folder))
     server.start()
     try:
-        return asyncio.run(_saves(RedisStore.from_url(server.url), count))
+        return [
+            *_figures("redis", asyncio.run(_saves(RedisStore.from_url(server.url), count)), 400.0, None),
+            _saving("redis", asyncio.run(_fleet(RedisStore.from_url(server.url), count // _ROUND))),
+        ]
     finally:
         server.kill()
 
@@ -88,3 +101,39 @@ def _figures(
         Figure(f"a save in {name}", whole, noise, "µs", limit, f"99 % within {rank:.0f} µs"),
         Figure(f"of it, the loop is held up ({name})", held, noise_held, "µs", limit_held),
     ]
+
+
+async def _fleet(store: HandleStore, rounds: int) -> list[float]:
+    """Seconds of a core that it takes to save once for each session: of its keeper, of the store and its thread."""
+    tasks, done, failed = Tasks(lambda *_: None), asyncio.Semaphore(0), Counter[str]()
+
+    def notice(what: str, detail: str, _seconds: float | None) -> None:
+        if what != "saved":
+            failed[f"{what}: {detail}"] += 1
+        done.release()
+
+    policy = Policy(save_timeout=60.0)
+    keepers = [Keeper(store, f"session-{n}", policy, wall=time.time, notice=notice) for n in range(_FLEET)]
+    for keeper in keepers:
+        keeper.begin(tasks)
+    samples: list[float] = []
+    for number in range(1 + rounds):
+        began = time.process_time()
+        for keeper in keepers:
+            keeper.save(Checkpoint(_HANDLE, "models/m", "developer", float(number)))
+        for _ in keepers:
+            await done.acquire()
+        samples.append(time.process_time() - began)
+    for keeper in keepers:
+        keeper.end()
+        await keeper.rest(10.0)
+    await store.aclose()
+    if failed:
+        raise RuntimeError(f"saves failed: {failed}")
+    return samples[1:]
+
+
+def _saving(name: str, samples: list[float]) -> Figure:
+    value, noise = median([100.0 * seconds / _EVERY for seconds in samples])
+    detail = f"{_FLEET} sessions, a checkpoint every {_EVERY:g} s each"
+    return Figure(f"saving for a fleet ({name})", value, noise, "% of a core", 5.0, detail)

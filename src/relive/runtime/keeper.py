@@ -154,7 +154,7 @@ class Keeper:
             return
         if kept:
             self._notice("saved", "", loop.time() - began)
-        if not kept:
+        else:
             self._taken = True
             self._notice("session_taken", "another worker owns this key now; nothing more is saved from here", None)
             if self._owner is not None:

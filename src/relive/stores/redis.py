@@ -14,13 +14,14 @@ from relive.stores import redis_scripts as scripts
 from relive.stores.record import LONGEST, Record, decode_checkpoint, encode_checkpoint, unreadable
 
 with extra("redis", __name__):
-    from redis.asyncio import Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as Lost, ReadOnlyError, RedisError, ResponseError, TimeoutError as Late
 
 T = TypeVar("T")
 
+_CONNECTIONS: Final = 16
 _TOMBSTONE: Final = "d:"
 _ROOM: Final = 500
 "Keys asked for at a time when all are looked at."
@@ -60,15 +61,18 @@ class RedisStore:
         Raises:
             ValueError: the URL cannot be understood.
         """
-        made = cast("Any", Redis).from_url(
+        # A thousand sessions may save at once. They wait for each other here, and not for ever: they have timeouts.
+        pool = cast("Any", BlockingConnectionPool).from_url(
             url,
+            max_connections=_CONNECTIONS,
+            timeout=None,
             socket_connect_timeout=timeout,
             socket_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             protocol=2,  # with 3 redis-py 8 listens for notices, and no longer sees that an idle connection has ended
             client_name="relive",
         )
-        store = cls(made, prefix=prefix)
+        store = cls(Redis.from_pool(pool), prefix=prefix)
         store._ours = True
         return store
 

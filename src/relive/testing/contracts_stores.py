@@ -21,6 +21,10 @@ PATIENCE: Final = 10.0
 "Seconds after which something that should happen has not."
 
 
+_FLEET: Final = 200
+"Sessions of one process that save at the same time."
+
+
 @attrs.frozen
 class _Time:
     ttl: float
@@ -125,7 +129,7 @@ async def _deletes(store: HandleStore, key: str, _time: _Time) -> None:
 
 
 async def _keeps_keys_apart(store: HandleStore, key: str, _time: _Time) -> None:
-    keys = [f"{key}/{number}" for number in range(8)]
+    keys = [f"{key}/{number}" for number in range(_FLEET)]
     try:
         await asyncio.gather(
             *(store.save(one, Checkpoint(one), generation=(1, n), ttl=3600.0) for n, one in enumerate(keys)),
