@@ -264,6 +264,12 @@ class Stats:
     "Frames that a handle covers."
     frames_replayed: int
     "Frames written again."
+    replayed_audio: int
+    "Of these, audio frames."
+    replayed_video: int
+    "Of these, video frames."
+    replayed_reliable: int
+    "Of these, everything else: text, content, marks, tool responses."
     frames_uncertain: int
     "Of these, frames the server may have had already: without message indices these may be doubled."
     frames_waiting: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -38,7 +39,7 @@ class JournalModel(RuleBasedStateMachine):
         self.frames: list[Sent] = []
         self.now = 0.0
         self.writes = 0
-        self.replayed = 0
+        self.replayed = Counter[str]()
 
     def all(self, fate: str) -> list[Sent]:
         return [frame for frame in self.frames if frame.fate == fate]
@@ -68,7 +69,7 @@ class JournalModel(RuleBasedStateMachine):
                 continue
             assert entry is not None
             assert (entry.position, len(entry.frame)) == (frame.position, frame.size)
-            self.replayed += frame.first_written_at is not None
+            self.replayed[frame.lane] += frame.first_written_at is not None
             self.note_write(frame)
             assert (entry.index, entry.connection) == (frame.index, self.journal.connection)
             return
@@ -147,7 +148,8 @@ class JournalModel(RuleBasedStateMachine):
         }
         assert fates == {fate: len(self.all(fate)) for fate in fates}
         assert counts.dropped == counts.forgotten + counts.dropped_audio + counts.dropped_video
-        assert counts.replayed == self.replayed
+        assert counts.replayed == self.replayed.total()
+        assert (counts.replayed_audio, counts.replayed_video) == (self.replayed["audio"], self.replayed["video"])
         left = len(self.all("waiting")) + len(self.all("written"))
         assert counts.accepted == counts.covered + counts.dropped + left
 

@@ -34,6 +34,8 @@ async def test_with_indices_the_server_has_every_frame_once_and_in_order() -> No
     assert stats.resumed == 4
     assert stats.frames_uncertain == stats.dropped_audio == stats.forgotten == 0
     assert stats.frames_replayed > 0
+    assert stats.frames_replayed == stats.replayed_audio + stats.replayed_video + stats.replayed_reliable
+    assert stats.replayed_audio > 0
 
 
 @simulated

@@ -95,15 +95,17 @@ def test_counts_follow_the_stats_and_what_a_session_keeps_is_given_back() -> Non
     for observer in (one, other):
         observer.transition(step("IDLE", "CONNECTING", "ConnectRequested", 0.0))
     stats = attrs.evolve(
-        NOTHING, frames_accepted=9, frames_replayed=4, frames_uncertain=2, dropped_audio=3, dropped_video=1,
-        dropped_answers=5, forgotten=6, store_errors=7, observer_overflows=8, journal_bytes=1000,
+        NOTHING, frames_accepted=9, replayed_audio=4, replayed_video=1, replayed_reliable=2, frames_uncertain=2,
+        dropped_audio=3, dropped_video=1, dropped_answers=5, forgotten=6, store_errors=7, observer_overflows=8,
+        journal_bytes=1000,
     )  # fmt: skip
     one.counted(stats)
     one.counted(stats)
     other.counted(attrs.evolve(stats, journal_bytes=10))
     points = readings.points
     assert points("relive.frames.dropped") == {"lane=audio": 6, "lane=video": 2, "lane=tool_response": 10}
-    for name, value in {"accepted": 18, "replayed": 8, "uncertain": 4, "forgotten": 12}.items():
+    assert points("relive.frames.replayed") == {"lane=audio": 8, "lane=video": 2, "lane=reliable": 4}
+    for name, value in {"accepted": 18, "uncertain": 4, "forgotten": 12}.items():
         assert points(f"relive.frames.{name}") == {"": value}
     assert points("relive.store.errors") == {"": 14}
     assert points("relive.observer.overflows") == {"": 16}

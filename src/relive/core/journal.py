@@ -65,6 +65,10 @@ class Counts:
     "Frames that a checkpoint covers."
     replayed: int = 0
     "Frames written again."
+    replayed_audio: int = 0
+    "Of these, audio."
+    replayed_video: int = 0
+    "Of these, video."
     uncertain: int = 0
     "Of these, frames that the server may have had already (no message indices)."
     dropped_audio: int = 0
@@ -228,6 +232,8 @@ class Journal:
             self.index += 1
             if entry.connection:
                 self.counts.replayed += 1
+                self.counts.replayed_audio += entry.lane == "audio"
+                self.counts.replayed_video += entry.lane == "video"
             else:
                 entry.first_written_at = now
             entry.connection = self.connection

@@ -34,10 +34,13 @@ class _Counted:
 
 
 _DROPPED: Final = "Frames that were accepted and not sent, by lane."
+_REPLAYED: Final = "Frames sent again, by lane."
 _COUNTED: Final = (
     _Counted("frames_accepted", "relive.frames.accepted", "{frame}", "Frames taken from the application."),
     _Counted("frames_delivered", "relive.frames.delivered", "{frame}", "Frames handed to the application."),
-    _Counted("frames_replayed", "relive.frames.replayed", "{frame}", "Frames sent again."),
+    _Counted("replayed_audio", "relive.frames.replayed", "{frame}", _REPLAYED, {"relive.lane": "audio"}),
+    _Counted("replayed_video", "relive.frames.replayed", "{frame}", _REPLAYED, {"relive.lane": "video"}),
+    _Counted("replayed_reliable", "relive.frames.replayed", "{frame}", _REPLAYED, {"relive.lane": "reliable"}),
     _Counted("frames_uncertain", "relive.frames.uncertain", "{frame}", "Frames sent again that may be doubled."),
     _Counted("forgotten", "relive.frames.forgotten", "{frame}", "Frames sent and forgotten above the journal's limit."),
     _Counted("dropped_audio", "relive.frames.dropped", "{frame}", _DROPPED, {"relive.lane": "audio"}),
