@@ -1,4 +1,4 @@
-"""What holds for all tests: how long an example takes on a busy machine is no failure, and a handle in a log is one."""
+"""What holds for all tests: how long an example takes on a busy machine is no failure; a handle that is logged or printed is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.canaries import everything_logged, watching
+from tests.canaries import HANDLE, everything_logged, watching
 
 settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relive")
@@ -27,3 +27,14 @@ def pytest_runtest_call() -> Generator[None, None, None]:
         yield
     if canaries.found:
         pytest.fail("a handle was logged:\n" + "\n".join(canaries.found), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Read what was printed during each test, by whatever part of it."""
+    report = yield
+    printed = report.capstdout + report.capstderr
+    if report.passed and HANDLE.search(printed):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} printed a handle:\n{printed}"
+    return report
