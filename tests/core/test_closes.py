@@ -185,3 +185,18 @@ def test_an_end_is_told_without_the_secrets_that_it_quotes() -> None:
     drop = Dropped(1008, "handle-1 of key-1 is gone: handle-1", origin="network")
     assert drop.without("handle-1", None, "", "key-1") == Dropped(1008, "… of … is gone: …", origin="network")
     assert drop.without(None) == drop
+
+
+@pytest.mark.parametrize(
+    ("drop", "line"),
+    [
+        (Dropped(1011, "Internal error."), "1011: Internal error."),
+        (Dropped(1000), "1000"),
+        (Dropped(1006, "no close frame", origin="network"), "1006"),
+        (Dropped(None, "a page of a proxy", status=502), "502"),
+        (Dropped(None, "OSError: secret", origin="network"), "network"),
+        (Dropped(None, "ValueError: secret", origin="local"), "local"),
+    ],
+)
+def test_of_an_end_only_what_the_server_said_with_a_close_is_quoted(drop: Dropped, line: str) -> None:
+    assert drop.in_short() == line

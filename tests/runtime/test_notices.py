@@ -153,21 +153,6 @@ async def test_a_failure_that_no_connection_is_to_blame_for_is_its_cause_alone()
     assert clerk.details_of("failed") == ["seed_refused"]
 
 
-@pytest.mark.parametrize(
-    ("drop", "line"),
-    [
-        (Dropped(1011, "Internal error."), "1011: Internal error."),
-        (Dropped(1000), "1000"),
-        (Dropped(1006, "no close frame", origin="network"), "1006"),
-        (Dropped(None, "a page of a proxy", status=502), "502"),
-        (Dropped(None, "OSError: secret", origin="network"), "network"),
-        (Dropped(None, "ValueError: secret", origin="local"), "local"),
-    ],
-)
-def test_of_an_end_only_what_the_server_said_with_a_close_is_quoted(drop: Dropped, line: str) -> None:
-    assert drop.in_short() == line
-
-
 @simulated
 async def test_a_meter_is_told_the_counts_after_each_transition_and_each_save_and_at_the_end() -> None:
     clerk = Clerk()
