@@ -37,6 +37,8 @@ class HandOver:
     "Text, marks and tool responses; not 0 only if there was no safe point in time."
     audio: int
     video: int
+    saved: bool
+    "Whether the store has what another worker goes on from. If not, it goes on from an older handle, if from any."
 
 
 class Session(AsyncSession):
@@ -96,14 +98,16 @@ class Session(AsyncSession):
 
         It goes on until nothing but media would be lost (no turn open, no tool pending, everything else covered by a
         handle), for so many seconds at most. Then the handle is saved, with what is left behind, and the session is
-        no longer this worker's own. Stop feeding it meanwhile: media that are still sent are left behind.
+        no longer this worker's own. Stop feeding it meanwhile: media that are still sent are left behind. For the
+        store there is `Policy.save_timeout`, besides. Who cancels this goes on with the session.
 
         Raises:
+            SettingError: it has no store.
             CommandError: it has ended.
             SessionFailed: it failed meanwhile.
         """
-        left = await self._runtime.hand_over(within)
-        return HandOver(left["reliable"], left["audio"], left["video"])
+        left, saved = await self._runtime.hand_over(within)
+        return HandOver(left["reliable"], left["audio"], left["video"], saved)
 
     def tell(self, fact: Extra) -> None:
         """Tell the machine a fact of one's own table; for whoever passed one to `connect`.

@@ -126,7 +126,7 @@ async def _fleet(store: HandleStore, rounds: int) -> list[float]:
         samples.append(time.process_time() - began)
     for keeper in keepers:
         keeper.end()
-        await keeper.rest(10.0)
+        await keeper.leave(10.0)
     await store.aclose()
     if failed:
         raise RuntimeError(f"saves failed: {failed}")

@@ -24,11 +24,12 @@ def close_flushes_what_can_still_be_written(step: Step) -> None:
 
 @promise(ev.CloseRequested, states=OPEN)
 def the_handle_stays_in_the_store(step: Step) -> None:
-    """P21: and its age counts from now, so that another process can resume."""
-    before = step.before
-    if before.checkpoint is not None and before.link in ("up", "closing"):
-        left = before.checkpoint.seen(step.after.wall, left_behind=step.life.journal.uncovered().total())
-        assert step.ordered(do.Save) == [do.Save(left)]
+    """P21: with what is left behind; its age counts from the end of the last connection."""
+    before, left_behind = step.before, step.life.journal.uncovered().total()
+    connected = before.link in ("up", "closing")
+    if before.checkpoint is not None and (connected or left_behind):
+        lived = step.after.wall if connected else max(before.down_wall, before.checkpoint.wall)
+        assert step.ordered(do.Save) == [do.Save(before.checkpoint.seen(lived, left_behind=left_behind))]
     else:
         assert not step.ordered(do.Save)
     assert not step.ordered(do.Quarantine)

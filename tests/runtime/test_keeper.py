@@ -81,7 +81,7 @@ async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() 
     shelf.saved.clear()
     keeper.begin(Tasks(lambda *_: None))
     keeper.end()
-    await keeper.rest(1.0)
+    await keeper.leave(1.0)
     assert shelf.saved == []
     stored = await shelf.load("ada")
     assert stored.condemned == {digest("one"), digest("other")}
@@ -112,7 +112,7 @@ async def test_a_session_that_began_earlier_does_not_overtake_a_later_one() -> N
 async def test_a_keeper_that_never_began_has_nothing_to_wait_for() -> None:
     keeper = Keeper(Shelf(), "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
     keeper.end()
-    await keeper.rest(1.0)
+    await keeper.leave(1.0)
 
 
 @simulated
@@ -144,3 +144,84 @@ async def test_without_a_store_handles_are_kept_and_condemned_in_memory_only() -
         play.wire.ends()
         await moment()
         assert play.witness.troubles == ["handle_quarantined"]
+
+
+@simulated
+async def test_what_the_store_did_not_do_is_tried_again_later_and_ever_later() -> None:
+    """P3 P4: also if the session has nothing new to save for an hour."""
+    shelf = Shelf()
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper.begin(Tasks(lambda *_: None))
+    shelf.raises = {"save": OSError("disk full"), "condemn": OSError("disk full")}
+    keeper.condemn("bad")
+    keeper.save(Checkpoint("one"))
+    await asyncio.sleep(600.0)
+    assert 10 < len(shelf.called) < 20
+    assert not keeper.settled
+    shelf.raises.clear()
+    await asyncio.sleep(60.0)
+    assert keeper.settled
+    stored = await shelf.load("ada")
+    assert stored.checkpoint == Checkpoint("one")
+    assert stored.condemned == {digest("bad")}
+    keeper.end()
+    await keeper.leave(1.0)
+
+
+@simulated
+async def test_what_comes_last_is_tried_although_what_came_before_fails() -> None:
+    shelf = Shelf()
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper.begin(Tasks(lambda *_: None))
+    shelf.hung.add("save")
+    keeper.save(Checkpoint("one"))
+    await asyncio.sleep(1.0)
+    shelf.hung.clear()
+    keeper.save(Checkpoint("last"))
+    keeper.end()
+    await keeper.leave(10.0)
+    assert [handle for handle, _ in shelf.saved] == ["last"]
+    assert keeper.settled
+
+
+@simulated
+async def test_a_store_that_says_it_was_cancelled_has_failed_and_is_tried_again() -> None:
+    shelf = Shelf()
+    shelf.raises["load"] = asyncio.CancelledError()
+    async with playing(policy=POLICY, store=shelf, key="ada") as play:
+        shelf.raises = {"save": asyncio.CancelledError()}
+        play.wire.says(update("one"))
+        await moment()
+        shelf.raises.clear()
+        await asyncio.sleep(2.0)
+        assert play.witness.details[:2] == ["load failed: CancelledError", "save failed: CancelledError"]
+        assert [handle for handle, _ in shelf.saved] == ["one"]
+
+
+@simulated
+async def test_what_hangs_at_the_end_is_not_said_to_be_saved() -> None:
+    shelf = Shelf()
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper.begin(Tasks(lambda *_: None))
+    shelf.hung.add("save")
+    keeper.save(Checkpoint("one"))
+    keeper.end()
+    await keeper.leave(1.0)
+    await moment()
+    assert not keeper.settled
+    assert keeper.errors == 1
+
+
+@simulated
+async def test_another_worker_may_have_the_session_only_once_its_connection_is_gone() -> None:
+    """P9, across workers."""
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada", owner="one") as play:
+        play.wire.hung.add("close")
+        closing = asyncio.create_task(play.runtime.close())
+        await moment()
+        assert play.wire.aborted == 0
+        assert (await shelf.claim("ada", "two", ttl=1.0)).owner.startswith("one/")
+        await closing
+        assert play.wire.aborted > 0
+        assert (await shelf.claim("ada", "two", ttl=1.0)).owner == "two"

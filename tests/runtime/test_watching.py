@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 from tests.runtime.puppets import Witness, moment, playing, simulated, staged, update
@@ -136,3 +137,59 @@ async def test_stats_count_connections_by_how_they_came_up(verdict: str) -> None
     stats = play.runtime.stats()
     assert (stats.connections, stats.resumed, stats.not_restored) == (1, int(verdict == "resumed"), 0)
     await play.runtime.close()
+
+
+class Slow(Witness):
+    """Hears one thing, and then nothing until somebody has time for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = 0
+
+    def counted(self, stats: object) -> None:
+        self.counts += 1
+
+
+@simulated
+async def test_how_a_session_ended_is_told_also_to_those_who_missed_the_rest() -> None:
+    slow = Slow()
+    watch = Watch([slow], stats=staged().runtime.stats)
+    for number in range(BOUND + 5):
+        watch.tell(step(number))
+    watch.tell(Notice("failed", "fatal", 1.0, 1))
+    watch.tell(step(BOUND, "FAILED"))
+    assert watch.overflows == 7
+    watch.end()
+    watch.finish()
+    assert slow.states == ["FAILED"]
+    assert [notice.what for notice in slow.notices] == ["failed"]
+    assert slow.counts > 0
+    assert watch.overflows == BOUND + 7
+    watch.finish()
+    assert slow.states == ["FAILED"]
+
+
+@simulated
+async def test_a_log_that_raises_breaks_no_session() -> None:
+    """P23: what cannot be logged is not told twice."""
+
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    class Rude(Witness):
+        def transition(self, transition: Transition) -> None:
+            raise ValueError("no")
+
+    handler = Full()
+    logging.getLogger("relive").addHandler(handler)
+    try:
+        async with playing(policy=CALM, observers=[Rude()]) as play:
+            play.wire.ends()
+            await asyncio.sleep(1.0)
+            assert play.witness.states[-1] == "ACTIVE"
+            play.runtime.broke(ValueError("something"), "somebody")
+            await asyncio.sleep(1.0)
+            assert play.witness.states[-1] == "FAILED"
+    finally:
+        logging.getLogger("relive").removeHandler(handler)

@@ -10,6 +10,7 @@ from tests.scenarios.test_spoken_answer import FIVE_SECONDS, STORY
 from tests.scenarios.world import World, simulated, world
 
 import relive
+from relive.core.checkpoint import Checkpoint
 from relive.ports import Lease
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_script import ServerScript
@@ -86,7 +87,7 @@ async def _speak_on(w: World) -> None:
 @simulated
 async def test_a_session_without_a_conversation_is_handed_over_at_once() -> None:
     async with world(store=store(), key="ada", owner="one") as w:
-        assert await w.session.hand_over() == relive.HandOver(0, 0, 0)
+        assert await w.session.hand_over() == relive.HandOver(0, 0, 0, saved=True)
         with pytest.raises(relive.CommandError, match="cannot hand over: the session is CLOSED"):
             await w.session.hand_over()
 
@@ -98,7 +99,7 @@ async def test_a_hand_over_that_takes_too_long_tells_what_is_left_behind() -> No
         await w.ask("first")
         await asyncio.sleep(12.0)
         await w.ask(STORY)
-        assert await w.session.hand_over(within=2.0) == relive.HandOver(1, 0, 0)
+        assert await w.session.hand_over(within=2.0) == relive.HandOver(1, 0, 0, saved=True)
 
 
 @simulated
@@ -209,3 +210,146 @@ async def test_ownership_needs_a_store_that_offers_leases() -> None:
         with pytest.raises(relive.SettingError, match="must offer leases"):
             async with world(owner="one", **options):
                 raise AssertionError("it opened")
+
+
+@simulated
+async def test_a_store_that_has_forgotten_a_lease_gives_it_again_and_gets_the_handle_again() -> None:
+    """It was restarted without its data, say: nobody else has gone on with the session."""
+    shared = store()
+    async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
+        await w.ask("first")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        await shared.delete("ada")
+        await asyncio.sleep(4.0)
+        (entry,) = await shared.browse("ada")
+        assert entry.lease is not None
+        assert entry.lease.owner.startswith("one/")
+        assert entry.stored.checkpoint is not None
+        await shared.delete("ada")
+        await w.ask("second")  # and so does a save that finds nothing there
+        assert await w.turn() == "turn 2: second"
+        await asyncio.sleep(4.0)
+        assert w.session.state == "ACTIVE"
+    async with world(server=w.server, store=shared, key="ada", owner="two") as w:
+        assert str(w.session.verdict) == "resumed"
+
+
+@simulated
+async def test_a_session_that_somebody_went_on_with_meanwhile_is_not_claimed_again() -> None:
+    shared = store()
+    async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
+        await w.ask("first")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        await shared.delete("ada")
+        lease = await shared.claim("ada", "two", ttl=1.0)
+        await shared.save("ada", Checkpoint("theirs"), generation=(lease.epoch, 1), ttl=60.0)
+        await shared.release("ada", lease)
+        await asyncio.sleep(4.0)
+        assert w.session.state == "FAILED"
+    (entry,) = await shared.browse("ada")
+    assert entry.stored.checkpoint == Checkpoint("theirs")
+    assert entry.lease is None
+
+
+@simulated
+async def test_a_renewal_that_hangs_costs_no_lease() -> None:
+    shared = store()
+    async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
+        renew, asked = shared.renew, 0
+
+        async def once(*given: Any, **more: Any) -> bool:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                await asyncio.get_running_loop().create_future()
+            return await renew(*given, **more)
+
+        shared.renew = once
+        for _ in range(30):
+            await asyncio.sleep(1.0)
+            assert (await shared.claim("ada", "two", ttl=1.0)).owner.startswith("one/")
+        assert [notice.detail for notice in w.notices if notice.what == "store_error"] == [
+            "renewing the lease failed: TimeoutError"
+        ]
+
+
+def slow_to_save(shared: relive.MemoryStore, seconds: float) -> None:
+    save = shared.save
+
+    async def slow(*given: Any, **more: Any) -> bool:
+        await asyncio.sleep(seconds)
+        return await save(*given, **more)
+
+    shared.save = slow
+
+
+@simulated
+async def test_a_hand_over_waits_for_a_slow_store() -> None:
+    shared = store()
+    async with world(store=shared, key="ada", owner="one") as w:
+        await w.ask("first")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        slow_to_save(shared, 1.0)
+        await w.ask("second")
+        w.listen()
+        assert await w.session.hand_over() == relive.HandOver(0, 0, 0, saved=True)
+    async with world(server=w.server, store=shared, key="ada", owner="two") as w:
+        assert str(w.session.verdict) == "resumed"
+        await w.ask("third")
+        assert await w.turn() == "turn 3: third"
+
+
+@simulated
+async def test_a_hand_over_to_a_store_that_hangs_says_so() -> None:
+    shared = store()
+    async with world(store=shared, key="ada") as w:
+        await w.ask("first")
+        await w.turn()
+        slow_to_save(shared, 1e6)
+        await asyncio.sleep(1.0)
+        assert not (await w.session.hand_over()).saved
+
+
+@simulated
+async def test_what_was_asked_while_no_connection_was_up_is_left_behind_and_told() -> None:
+    shared = store()
+    async with world(store=shared, key="ada") as w:
+        await w.ask("first")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        w.server.refuse_next(503, times=5)
+        w.reset()
+        await asyncio.sleep(0.1)
+        await w.ask("second")
+        await w.ask("third")
+        assert (await w.session.hand_over(within=1.0)) == relive.HandOver(2, 0, 0, saved=True)
+    async with world(server=w.server, store=shared, key="ada") as w:
+        assert str(w.session.verdict) == "resumed_with_gap(2 frames could not be kept)"
+
+
+@simulated
+async def test_a_hand_over_that_is_cancelled_leaves_the_session_as_it_is() -> None:
+    async with world(ServerScript(model=FIVE_SECONDS), store=store(), key="ada") as w:
+        w.listen()
+        await w.ask(STORY)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(w.session.hand_over(), 1.0)
+        await asyncio.sleep(60.0)
+        assert w.session.state == "ACTIVE"
+        await w.ask(STORY)
+        first, second = (asyncio.create_task(w.session.hand_over()) for _ in range(2))
+        await asyncio.sleep(1.0)
+        first.cancel()
+        assert (await second).saved
+        assert first.cancelled()
+
+
+@simulated
+async def test_without_a_store_there_is_nothing_to_hand_over_by() -> None:
+    async with world() as w:
+        with pytest.raises(relive.SettingError, match="store"):
+            await w.session.hand_over()
+        assert w.session.state == "ACTIVE"

@@ -48,7 +48,7 @@ async def live(
     keeper.begin(Tasks(lambda *_: None))
     keeper.save(Checkpoint(handle, "m", "b", wall()))
     keeper.end()
-    await keeper.rest(10.0)
+    await keeper.leave(10.0)
     checkpoint = loaded.checkpoint if isinstance(loaded, ev.CheckpointLoaded) else None
     return Life(checkpoint.handle if checkpoint is not None else None, told)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from relive.core import events as ev
 from relive.ports import Said, SeedHook
-from relive.runtime.tasks import Tasks
-
-log = logging.getLogger("relive")
+from relive.runtime.tasks import Tasks, complain
 
 
 class Asking:
@@ -58,8 +55,8 @@ class Asking:
         frames: tuple[str, ...] | None
         try:
             frames = _checked(await hook(reason, transcript))
-        except Exception as exc:
-            log.exception("the seed hook failed; going on without a seed")
+        except Exception as exc:  # noqa: BLE001 - the hook is somebody else's code
+            complain("the seed hook failed; going on without a seed", exc=exc)
             self._notice("seed_error", type(exc).__name__)
             frames = ()
         if self._asked is asyncio.current_task():  # a hook may swallow that it was cancelled

@@ -27,8 +27,12 @@ async def release(
     *,
     flush: bool,
     grace: float,
+    save: float | None = None,
 ) -> None:
-    """Write what waits if asked to, take leave, and let what happened last be saved and told."""
+    """Write what waits if asked to, take leave, and let what happened last be saved and told.
+
+    `save`: seconds for the store, if somebody waits for what is saved.
+    """
     try:
         if keeper is not None:
             keeper.end()
@@ -38,9 +42,10 @@ async def release(
             else:
                 await link.close(min(grace, _FAREWELL))
         if keeper is not None:
-            await keeper.rest(_SAVE)
+            await keeper.leave(save or _SAVE)
         watch.end()
         await watch.rest(_REST)
+        watch.finish()
         await asyncio.wait([tasks.spawn(_leave(transport), "leave")], timeout=_REST)
         await tasks.end(_REST)
     finally:  # a loop that ends may cancel us

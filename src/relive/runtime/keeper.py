@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
 
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Leases, Stored, Transport
 from relive.runtime.owner import Owner
-from relive.runtime.tasks import Tasks
+from relive.runtime.tasks import Tasks, being_cancelled, start
+
+T = TypeVar("T")
+
+_TRY_AGAIN = 1.0  # seconds after which what the store did not do is tried again; twice as long after each failure,
+_TRY_AGAIN_LATER = 60.0  # up to this
 
 
 def digest(handle: str) -> str:
@@ -36,7 +41,7 @@ def compared(stored: Stored | None, model: str, backend: str) -> ev.CheckpointLo
 
 
 class Keeper:
-    """Saves: the newest wins, one at a time, each with a time limit; a failure is told and the session goes on."""
+    """Saves: the newest wins, one at a time, each with a time limit; what fails is told, and tried again later."""
 
     def __init__(
         self,
@@ -56,7 +61,11 @@ class Keeper:
         self._generation = (0, 0)
         self._notice = notice
         self._unsaved: Checkpoint | None = None
+        self._saved: Checkpoint | None = None
+        self._saving = False
         self._condemned: list[str] = []
+        self._ours: frozenset[str | None] = frozenset({None})
+        "What the store may hold that nobody else has saved: nothing, or one of these handles."
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
@@ -65,7 +74,12 @@ class Keeper:
         self._owner: Owner | None = None
         if owner is not None:
             leases = cast("Leases", store)  # `connect` has looked
-            self._owner = Owner(leases, key, owner, policy, trouble=self._fail, lost=lost)
+            self._owner = Owner(leases, key, owner, policy, trouble=self._fail, untouched=self._untouched, lost=lost)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the store has all that it was to be given."""
+        return not (self._taken or self._condemned or self._unsaved is not None or self._saving)
 
     async def claim(self) -> None:
         """Become the owner, if that is asked for.
@@ -81,10 +95,16 @@ class Keeper:
         """What the store holds, compared with what it would be used for."""
         try:
             async with asyncio.timeout(self._policy.load_timeout):
-                return compared(await self._store.load(self._key), transport.model, transport.backend)
-        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code, and so is what it returns
+                stored = await self._store.load(self._key)
+                fact = compared(stored, transport.model, transport.backend)
+        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code, as is what it returns
+            if being_cancelled():
+                raise
             self._fail("load", exc)
             return ev.CheckpointNotLoaded()
+        if stored is not None and stored.checkpoint is not None:
+            self._ours |= {stored.checkpoint.handle}
+        return fact
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Have this kept; an older one that still waits is not saved at all."""
@@ -103,12 +123,26 @@ class Keeper:
         self._ended = True
         self._rouse()
 
-    async def rest(self, within: float) -> None:
-        """Wait so many seconds for the last save."""
-        if self._task is not None:
-            _, unfinished = await asyncio.wait([self._task], timeout=within)
-            if unfinished:
-                self._fail("the last save", TimeoutError())
+    async def leave(self, within: float) -> None:
+        """Wait so many seconds for the last save, and then let another worker have the session.
+
+        To be called once no connection is up any more, for two must not use one handle at the same time.
+        """
+        if self._task is None:
+            return
+        work: set[asyncio.Task[None]] = {self._task}
+        if self._owner is not None:
+            work.add(start(self._release(self._task, self._owner), "release"))
+        _, unfinished = await asyncio.wait(work, timeout=within)
+        if unfinished:
+            self._fail("the last save", TimeoutError())
+        for task in unfinished:
+            task.cancel()
+
+    async def _release(self, saved: asyncio.Task[None], owner: Owner) -> None:
+        await asyncio.wait([saved])
+        if not self._taken:
+            await owner.release()
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -123,51 +157,86 @@ class Keeper:
     async def _run(self) -> None:
         # Without leases a session that begins later is newer.
         self._generation = (self._owner.epoch if self._owner is not None else int(self._wall() * 1000), 0)
+        loop, wait = asyncio.get_running_loop(), _TRY_AGAIN
         while True:
-            while self._condemned:
-                await self._condemn(self._condemned.pop(0))
-            if self._unsaved is not None:
-                checkpoint, self._unsaved = self._unsaved, None
-                await self._save(checkpoint)
-                continue
-            if self._ended:
-                if self._owner is not None and not self._taken:
-                    await self._owner.release()
+            ended = self._ended
+            done = await self._work()
+            if ended or (done and self._ended):
                 return
-            self._wake = asyncio.get_running_loop().create_future()
+            if self._ended:
+                continue  # what came last has not been tried yet
+            self._wake = loop.create_future()
+            timer = None if done else loop.call_later(wait, self._rouse)
+            wait = _TRY_AGAIN if done else min(2 * wait, _TRY_AGAIN_LATER)
             await self._wake
+            if timer is not None:
+                timer.cancel()
+
+    async def _work(self) -> bool:
+        """Do what there is to do; False if some of it failed, and is to be tried again."""
+        while self._condemned and not self._taken:
+            if not await self._try("condemn", self._condemn, self._condemned[0]):
+                return False
+            self._condemned.pop(0)
+        while self._unsaved is not None and not self._taken:
+            checkpoint, self._unsaved = self._unsaved, None
+            self._saving = True
+            saved = await self._try("save", self._save, checkpoint)
+            self._saving = False
+            if not saved and self._unsaved is None:  # else a newer one came meanwhile, and is saved instead
+                self._unsaved = checkpoint
+                return False
+        return True
+
+    async def _try(self, what: str, work: Callable[[T], Awaitable[None]], thing: T) -> bool:
+        try:
+            async with asyncio.timeout(self._policy.save_timeout):
+                await work(thing)
+        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
+            if being_cancelled():
+                raise
+            self._fail(what, exc)
+            return False
+        return True
 
     async def _save(self, checkpoint: Checkpoint) -> None:
-        if self._taken:
-            return
         loop = asyncio.get_running_loop()
         began = loop.time()
-        epoch, sequence = self._generation
-        self._generation = (epoch, sequence + 1)
-        try:
-            async with asyncio.timeout(self._policy.save_timeout):
-                kept = await self._store.save(
-                    self._key, checkpoint, generation=self._generation, ttl=self._policy.handle_ttl
-                )
-        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
-            self._fail("save", exc)
-            return
+        self._ours |= {checkpoint.handle}
+        kept = await self._put(checkpoint)
+        if not kept and self._owner is not None and await self._owner.keep():
+            kept = await self._put(checkpoint)  # the store had forgotten whose session it is
         if kept:
+            self._saved = checkpoint
+            self._ours = frozenset({None, checkpoint.handle})
             self._notice("saved", "", loop.time() - began)
-        else:
-            self._taken = True
-            self._notice("session_taken", "another worker owns this key now; nothing more is saved from here", None)
-            if self._owner is not None:
-                self._owner.lost()
+            return
+        self._taken = True
+        self._notice("session_taken", "another worker owns this key now; nothing more is saved from here", None)
+        if self._owner is not None:
+            self._owner.lost()
+
+    async def _put(self, checkpoint: Checkpoint) -> bool:
+        epoch, sequence = self._generation
+        if self._owner is not None and self._owner.epoch != epoch:
+            epoch, sequence = self._owner.epoch, 0
+        self._generation = (epoch, sequence + 1)
+        return await self._store.save(self._key, checkpoint, generation=self._generation, ttl=self._policy.handle_ttl)
 
     async def _condemn(self, condemned: str) -> None:
-        try:
-            async with asyncio.timeout(self._policy.save_timeout):
-                await self._store.condemn(self._key, condemned, ttl=self._policy.handle_ttl)
-        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
-            self._fail("condemn", exc)
+        await self._store.condemn(self._key, condemned, ttl=self._policy.handle_ttl)
 
-    def _fail(self, what: str, exc: Exception) -> None:
+    async def _untouched(self) -> bool:
+        """Whether the store holds nothing that somebody else saved; then what it may have forgotten is saved again."""
+        stored = await self._store.load(self._key)
+        checkpoint = stored.checkpoint if stored is not None else None
+        untouched = (checkpoint.handle if checkpoint is not None else None) in self._ours
+        if untouched and self._unsaved is None and not self._saving:
+            self._unsaved = self._saved
+            self._rouse()
+        return untouched
+
+    def _fail(self, what: str, exc: BaseException) -> None:
         self.errors += 1
         # The text of a foreign exception may quote what was being saved: name its kind only.
         self._notice("store_error", f"{what} failed: {type(exc).__name__}", None)

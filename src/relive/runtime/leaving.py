@@ -17,6 +17,7 @@ class Leaving:
     def __init__(self, lifecycle: Lifecycle, tell: Callable[[ev.Event], None]) -> None:
         self._lifecycle = lifecycle
         self._tell = tell
+        self.waiters = 0
         self._left: asyncio.Future[Counter[Lane]] = asyncio.get_running_loop().create_future()
 
     def look(self) -> None:
@@ -31,8 +32,12 @@ class Leaving:
 
     async def wait(self, within: float) -> None:
         """Wait for the end of the session, so many seconds."""
-        self.look()
-        await asyncio.wait([self._left], timeout=within)
+        self.waiters += 1
+        try:
+            self.look()
+            await asyncio.wait([self._left], timeout=within)
+        finally:
+            self.waiters -= 1
 
     @property
     def left(self) -> Counter[Lane]:

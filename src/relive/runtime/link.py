@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
@@ -14,8 +13,7 @@ from relive.core.closes import Dropped
 from relive.core.journal import Frame, Journal
 from relive.core.policy import Policy
 from relive.ports import Connection, ConnectionGone
-
-log = logging.getLogger("relive")
+from relive.runtime.tasks import complain
 
 _BURST = 128
 "Frames read in one go before other tasks get their turn: about a third of a millisecond."
@@ -61,8 +59,8 @@ def cut(connection: Connection) -> None:
     """Abort a connection of which nobody may hear any more, whatever comes of it."""
     try:
         connection.abort()
-    except Exception:
-        log.exception("a connection could not be aborted")
+    except Exception as exc:  # noqa: BLE001 - a transport may be somebody else's code
+        complain("a connection could not be aborted", exc=exc)
 
 
 class Link:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from relive.core.policy import Policy
 from relive.errors import SessionTaken
 from relive.ports import Lease, Leases
-from relive.runtime.tasks import Tasks
+from relive.runtime.tasks import Tasks, being_cancelled
 
 _LOOK_AGAIN = 1.0  # seconds at most between two looks at a session that another worker owns
 
@@ -17,12 +17,16 @@ _LOOK_AGAIN = 1.0  # seconds at most between two looks at a session that another
 class Owner:
     """Claims, renews and releases. A store that fails is told of, and asked again: nobody else can claim there either.
 
+    A lease that a store has forgotten (it was restarted without its data, say) is claimed again, unless somebody has
+    gone on with the session meanwhile.
+
     Args:
         leases: the store.
         key: names the session in it.
         name: names this worker to the others; what makes it unique is added.
         policy: the numbers.
         trouble: told what failed.
+        untouched: tells whether the store holds nothing of this session that somebody else saved.
         lost: told that somebody else owns the session now.
     """
 
@@ -33,7 +37,8 @@ class Owner:
         name: str,
         policy: Policy,
         *,
-        trouble: Callable[[str, Exception], None],
+        trouble: Callable[[str, BaseException], None],
+        untouched: Callable[[], Awaitable[bool]],
         lost: Callable[[], None],
     ) -> None:
         self._leases = leases
@@ -41,8 +46,11 @@ class Owner:
         self._name = f"{name}/{secrets.token_hex(4)}"  # a name is a worker's, and a worker may open a session twice
         self._policy = policy
         self._trouble = trouble
+        self._untouched = untouched
         self.lost = lost
         self._lease: Lease | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def epoch(self) -> int:
@@ -72,29 +80,59 @@ class Owner:
 
     def begin(self, tasks: Tasks) -> None:
         """From now on it is renewed."""
-        tasks.spawn(self._renew(), "owner")
+        self._task = tasks.spawn(self._renew(), "owner")
 
     async def _renew(self) -> None:
-        assert self._lease is not None  # noqa: S101 - claimed before
-        policy = self._policy
+        ttl = self._policy.lease_ttl
+        wait = ttl / 3
         while True:
-            await asyncio.sleep(policy.lease_ttl / 3)
+            await asyncio.sleep(wait)
             try:
-                async with asyncio.timeout(policy.save_timeout):
-                    ours = await self._leases.renew(self._key, self._lease, ttl=policy.lease_ttl)
-            except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+                # Three attempts, though each may hang, before it has run out.
+                async with asyncio.timeout(min(self._policy.save_timeout, ttl / 6)):
+                    ours = await self.keep()
+            except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
+                if being_cancelled():
+                    raise
                 self._trouble("renewing the lease", exc)
+                wait = ttl / 12
                 continue
+            wait = ttl / 3
             if not ours:
                 self.lost()
                 return
 
+    async def keep(self) -> bool:
+        """Own it further; False if somebody else does, or did meanwhile.
+
+        Raises:
+            Exception: whatever the store raises.
+        """
+        assert self._lease is not None  # noqa: S101 - claimed before
+        async with self._one_at_a_time:
+            if await self._leases.renew(self._key, self._lease, ttl=self._policy.lease_ttl):
+                return True
+            lease = await self._leases.claim(self._key, self._name, ttl=self._policy.lease_ttl)
+            if lease.owner != self._name:
+                return False
+            self._lease = lease
+            if await self._untouched():
+                return True
+            await self._let_go(lease)
+            return False
+
     async def release(self) -> None:
-        """Let go: another worker may claim it at once."""
-        if self._lease is None:
-            return
+        """Own it no longer: another worker may claim it at once."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._lease is not None:
+            await self._let_go(self._lease)
+
+    async def _let_go(self, lease: Lease) -> None:
         try:
             async with asyncio.timeout(self._policy.save_timeout):
-                await self._leases.release(self._key, self._lease)
-        except Exception as exc:  # noqa: BLE001 - a store is somebody else's code
+                await self._leases.release(self._key, lease)
+        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
+            if being_cancelled():
+                raise
             self._trouble("releasing the lease", exc)

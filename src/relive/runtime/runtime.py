@@ -10,7 +10,6 @@ with an error, so that nobody hangs. One thing cannot be helped: code that block
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, assert_never
@@ -24,7 +23,7 @@ from relive.core.machine import Runs
 from relive.core.policy import DEFAULT, Policy
 from relive.core.schema import Table, name_of
 from relive.core.table import TABLE
-from relive.errors import CommandError, SessionClosed, SessionFailed
+from relive.errors import CommandError, SessionClosed, SessionFailed, SettingError
 from relive.ports import Clock, Connection, HandleStore, Notice, Observer, SeedHook, Stats, Transport
 from relive.runtime.asking import Asking
 from relive.runtime.delivery import Delivery
@@ -35,10 +34,8 @@ from relive.runtime.leaving import Leaving
 from relive.runtime.limiter import DialLimiter
 from relive.runtime.link import Link
 from relive.runtime.room import Room
-from relive.runtime.tasks import Tasks, start
+from relive.runtime.tasks import Tasks, complain, start
 from relive.runtime.watch import Watch
-
-log = logging.getLogger("relive")
 
 End: TypeAlias = SessionClosed | SessionFailed
 _CLOCK = LoopClock()  # it has nothing of a session's
@@ -97,7 +94,7 @@ class Runtime:
             table=table,
             engine=engine,
         )
-        self.watch = Watch(observers, self.stats)
+        self.watch = Watch(observers, self.stats, self.lifecycle.table.final)
         tell, notice = self.tell, self.notice  # one each: every mention of a method makes another
         self.delivery = Delivery(
             self.lifecycle,
@@ -167,16 +164,22 @@ class Runtime:
         assert self._shutting is not None  # noqa: S101 - whatever ends a session orders that
         await asyncio.shield(self._shutting)
 
-    async def hand_over(self, within: float) -> Counter[Lane]:
-        """End it where another process loses least; returns what that is, in frames. See `relive.Session.hand_over`."""
+    async def hand_over(self, within: float) -> tuple[Counter[Lane], bool]:
+        """End it where another process loses least. Returns that, in frames, and whether the store has all of it."""
+        if self._keeper is None:
+            raise SettingError("store", None, "given to `connect`, with a key, to hand the session over by")
         if self.lifecycle.final:
             raise CommandError("hand over", self.lifecycle.state)
         leaving = self._leaving = self._leaving or Leaving(self.lifecycle, self.tell)
-        await leaving.wait(within)
+        try:
+            await leaving.wait(within)
+        except asyncio.CancelledError:
+            self._leaving = leaving if leaving.waiters else None
+            raise
         await self.close()
         if isinstance(self.ended, SessionFailed):
             raise self.receive_error()
-        return leaving.left
+        return leaving.left, self._keeper.settled
 
     def receive_error(self) -> Exception:
         """What a receiver gets after the end."""
@@ -243,7 +246,7 @@ class Runtime:
 
     def broke(self, exc: BaseException, what: str) -> None:
         """Something raised that may not. The session ends with an error, so that nobody hangs for it."""
-        log.error("%s raised", what, exc_info=exc)
+        complain("%s raised", what, exc=exc)
         if self._shutting is not None:
             return
         if self.ended is None:
@@ -391,7 +394,7 @@ class Runtime:
         self.outgoing.end()
         self._dialling.abandon()
         link, self.link = self.link, None
-        work = release(
-            link, self._keeper, self.watch, self._tasks, self.transport, flush=flush, grace=self.policy.close_grace
-        )
-        self._shutting = start(work, "close")
+        self._shutting = start(release(
+            link, self._keeper, self.watch, self._tasks, self.transport, flush=flush, grace=self.policy.close_grace,
+            save=self.policy.save_timeout if self._leaving is not None else None,
+        ), "close")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
@@ -25,6 +26,18 @@ def start(work: Work, name: str) -> asyncio.Task[None]:
 async def _in_its_turn(work: Work) -> None:
     await asyncio.sleep(0)
     await work
+
+
+def being_cancelled() -> bool:
+    """Whether a `CancelledError` is meant for the task that runs: somebody else's code may raise one all by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def complain(text: str, *args: object, exc: BaseException) -> None:
+    """Log an exception of code that is not ours. A log that raises in its turn must not do what the other could not."""
+    with contextlib.suppress(Exception):
+        log.error(text, *args, exc_info=exc)
 
 
 class Tasks:
@@ -58,8 +71,9 @@ class Tasks:
         self.cancel()
         if self._running:
             _, stubborn = await asyncio.wait(self._running, timeout=within)
-            for task in stubborn:
-                log.warning("%s does not let itself be cancelled, and is left behind", task.get_name())
+            with contextlib.suppress(Exception):
+                for task in stubborn:
+                    log.warning("%s does not let itself be cancelled, and is left behind", task.get_name())
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.remove(task)

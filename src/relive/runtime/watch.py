@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from relive.core.effects import Transition
 from relive.ports import Meter, Notice, Observer, Stats
-from relive.runtime.tasks import Tasks
+from relive.runtime.tasks import Tasks, complain
 from relive.telemetry.logging import LogObserver
-
-log = logging.getLogger("relive")
 
 BOUND = 1000
 "Transitions and notices kept for one slow listener; more are dropped and counted."
@@ -31,16 +28,23 @@ class Watch:
     Args:
         observers: who looks.
         stats: makes the counts for those observers that are a `Meter`.
+        final: states that a session ends in: what leads there is told also to those who are too slow for all the rest.
     """
 
-    __slots__ = ("_ended", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task", "_waiters",
-                 "_wake", "overflows")  # fmt: skip
+    __slots__ = ("_ended", "_final", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task",
+                 "_waiters", "_wake", "overflows")  # fmt: skip
 
-    def __init__(self, observers: Iterable[Observer] = (), stats: Callable[[], Stats] | None = None) -> None:
+    def __init__(
+        self,
+        observers: Iterable[Observer] = (),
+        stats: Callable[[], Stats] | None = None,
+        final: Collection[str] = ("CLOSED", "FAILED"),
+    ) -> None:
         self.overflows = 0
         self._observers = tuple(observers)
         self._meters = tuple(observer for observer in self._observers if isinstance(observer, Meter))
         self._stats = stats if self._meters else None
+        self._final = final
         self._log = None if any(isinstance(observer, LogObserver) for observer in self._observers) else _LOG
         self._queue: list[Transition | Notice] = []
         self._wake: asyncio.Future[None] | None = None
@@ -69,7 +73,8 @@ class Watch:
             return
         if len(self._queue) >= BOUND:
             self.overflows += 1
-            return
+            if not self._last_word(news):
+                return
         self._queue.append(news)
         self._rouse()
 
@@ -87,6 +92,20 @@ class Watch:
         """Wait so many seconds for observers to be told what happened last."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=within)
+
+    def finish(self) -> None:
+        """Tell those who were too slow how it ended; the rest they have missed."""
+        unheard, self._queue = self._queue, []
+        for news in unheard:
+            if self._last_word(news):
+                self._tell_all(news)
+            else:
+                self.overflows += 1
+        if unheard:
+            self._count()
+
+    def _last_word(self, news: Transition | Notice) -> bool:
+        return news.dest in self._final if isinstance(news, Transition) else news.what == "failed"
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -121,11 +140,7 @@ class Watch:
     async def _dispatch(self) -> None:
         while True:
             while self._queue:
-                news = self._queue.pop(0)
-                for observer in self._observers:
-                    _hand_out(news, observer)
-                if isinstance(news, Transition) or news.what == "saved":
-                    self._count()
+                self._tell_all(self._queue.pop(0))
                 await asyncio.sleep(0)
             if self._ended:
                 self._count()
@@ -133,13 +148,19 @@ class Watch:
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
+    def _tell_all(self, news: Transition | Notice) -> None:
+        for observer in self._observers:
+            _hand_out(news, observer)
+        if isinstance(news, Transition) or news.what in ("saved", "store_error"):
+            self._count()
+
     def _count(self) -> None:
         if self._stats is not None:
             for meter in self._meters:
                 try:
                     meter.counted(self._stats())
-                except (Exception, asyncio.CancelledError):
-                    log.exception("an observer raised; the session goes on")
+                except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - as below
+                    complain("an observer raised; the session goes on", exc=exc)
 
 
 def _hand_out(news: Transition | Notice, observer: Observer) -> None:
@@ -148,8 +169,9 @@ def _hand_out(news: Transition | Notice, observer: Observer) -> None:
             observer.transition(news)
         else:
             observer.notice(news)
-    except (Exception, asyncio.CancelledError):  # the result of a cancelled future raises the latter
-        log.exception("an observer raised; the session goes on")
+    # It is somebody else's code; the result of a cancelled future raises the latter.
+    except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001
+        complain("an observer raised; the session goes on", exc=exc)
 
 
 class Follower:

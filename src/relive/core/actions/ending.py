@@ -140,8 +140,13 @@ def save_last(scene: Scene, _event: object) -> None:
     That process has not our journal: what the handle does not cover is missing there.
     """
     s = scene.situation
-    if s.checkpoint is not None and s.link in ("up", "closing"):
-        scene.order(do.Save(s.checkpoint.seen(s.wall, left_behind=scene.journal.uncovered().total())))
+    if s.checkpoint is None:
+        return
+    left_behind = scene.journal.uncovered().total()
+    if s.link in ("up", "closing"):
+        scene.order(do.Save(s.checkpoint.seen(s.wall, left_behind=left_behind)))
+    elif left_behind:
+        scene.order(do.Save(s.checkpoint.seen(max(s.down_wall, s.checkpoint.wall), left_behind=left_behind)))
 
 
 def shut(scene: Scene, _event: object) -> None:
