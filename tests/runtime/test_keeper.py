@@ -9,8 +9,10 @@ from tests.runtime.puppets import Shelf, moment, playing, simulated, staged, tex
 
 from relive.core.checkpoint import Checkpoint
 from relive.core.closes import Dropped
+from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
 from relive.runtime.keeper import Keeper, digest
+from relive.runtime.leaving import Leaving
 from relive.runtime.tasks import Tasks
 
 POLICY = Policy(stable_after=0.5, probe=False)
@@ -156,7 +158,7 @@ async def test_what_the_store_did_not_do_is_tried_again_later_and_ever_later() -
     keeper.condemn("bad")
     keeper.save(Checkpoint("one"))
     await asyncio.sleep(600.0)
-    assert 10 < len(shelf.called) < 20
+    assert 20 < len(shelf.called) < 40
     assert not keeper.settled
     shelf.raises.clear()
     await asyncio.sleep(60.0)
@@ -225,3 +227,77 @@ async def test_another_worker_may_have_the_session_only_once_its_connection_is_g
         await closing
         assert play.wire.aborted > 0
         assert (await shelf.claim("ada", "two", ttl=1.0)).owner == "two"
+
+
+@simulated
+async def test_a_tombstone_that_cannot_be_put_up_does_not_hold_up_the_newest_handle() -> None:
+    shelf = Shelf()
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper.begin(Tasks(lambda *_: None))
+    shelf.raises["condemn"] = OSError("disk full")
+    keeper.condemn("bad")
+    keeper.save(Checkpoint("one"))
+    keeper.end()
+    await keeper.leave(1.0)
+    assert [handle for handle, _ in shelf.saved] == ["one"]
+    assert not keeper.settled
+
+
+@simulated
+async def test_a_session_that_somebody_had_and_left_as_it_was_is_ours_again() -> None:
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada", owner="one") as play:
+        loop: Any = asyncio.get_running_loop()
+        wall = shelf._wall
+        shelf._wall = lambda: loop.wall() + 3600.0
+        await shelf.release("ada", await shelf.claim("ada", "two", ttl=60.0))
+        shelf._wall = wall
+        play.wire.says(update("newer"))
+        await moment()
+        assert play.runtime.lifecycle.state == "ACTIVE"
+        stored = await shelf.load("ada")
+        assert stored.checkpoint.handle == "newer"
+
+
+@simulated
+async def test_that_a_session_is_lost_is_told_once() -> None:
+    shelf = Shelf()
+    async with playing(policy=POLICY, store=shelf, key="ada", owner="one") as play:
+        shelf.stubborn.add("save")
+        play.wire.says(update("newer"))
+        await moment()
+        loop: Any = asyncio.get_running_loop()
+        shelf._wall = lambda: loop.wall() + 3600.0
+        await shelf.claim("ada", "two", ttl=60.0)
+        await asyncio.sleep(POLICY.lease_ttl / 3 + 0.1)
+        assert play.witness.states[-1] == "FAILED"
+        shelf.stubborn.clear()
+        shelf.let_go()
+        await asyncio.sleep(1.0)
+        assert play.witness.states.count("FAILED") == 1
+
+
+@simulated
+async def test_a_store_that_hangs_does_not_keep_a_session_from_closing() -> None:
+    """P21: also in the middle of a renewal."""
+    shelf = Shelf()
+
+    async def hang(*_: Any, **__: Any) -> Any:
+        await asyncio.get_running_loop().create_future()
+
+    for call in ("renew", "release"):
+        async with playing(policy=POLICY, store=shelf, key="ada" + call, owner="one") as play:
+            setattr(shelf, call, hang)
+            await asyncio.sleep(POLICY.lease_ttl / 3)
+            await play.runtime.close()
+            assert play.witness.states[-1] == "CLOSED"
+
+
+@simulated
+async def test_the_end_of_a_session_that_is_handed_over_is_its_first_one() -> None:
+    lifecycle = Lifecycle()
+    leaving = Leaving(lifecycle, lambda _: None)
+    leaving.end()
+    lifecycle.journal.accept("late", "reliable", 0.0)
+    leaving.end()
+    assert leaving.left.total() == 0

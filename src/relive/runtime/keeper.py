@@ -159,12 +159,9 @@ class Keeper:
         self._generation = (self._owner.epoch if self._owner is not None else int(self._wall() * 1000), 0)
         loop, wait = asyncio.get_running_loop(), _TRY_AGAIN
         while True:
-            ended = self._ended
             done = await self._work()
-            if ended or (done and self._ended):
-                return
             if self._ended:
-                continue  # what came last has not been tried yet
+                return
             self._wake = loop.create_future()
             timer = None if done else loop.call_later(wait, self._rouse)
             wait = _TRY_AGAIN if done else min(2 * wait, _TRY_AGAIN_LATER)
@@ -176,7 +173,7 @@ class Keeper:
         """Do what there is to do; False if some of it failed, and is to be tried again."""
         while self._condemned and not self._taken:
             if not await self._try("condemn", self._condemn, self._condemned[0]):
-                return False
+                break
             self._condemned.pop(0)
         while self._unsaved is not None and not self._taken:
             checkpoint, self._unsaved = self._unsaved, None
@@ -185,8 +182,8 @@ class Keeper:
             self._saving = False
             if not saved and self._unsaved is None:  # else a newer one came meanwhile, and is saved instead
                 self._unsaved = checkpoint
-                return False
-        return True
+                break
+        return self.settled or self._taken
 
     async def _try(self, what: str, work: Callable[[T], Awaitable[None]], thing: T) -> bool:
         try:

@@ -123,10 +123,9 @@ class Owner:
 
     async def release(self) -> None:
         """Own it no longer: another worker may claim it at once."""
-        if self._task is not None:
-            self._task.cancel()
-        if self._lease is not None:
-            await self._let_go(self._lease)
+        assert self._task is not None and self._lease is not None  # noqa: S101, PT018 - claimed, and begun
+        self._task.cancel()
+        await self._let_go(self._lease)
 
     async def _let_go(self, lease: Lease) -> None:
         try:
