@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from typing import TypeAlias
 
 from relive.core.effects import Transition
 from relive.ports import Meter, Notice, Observer, Stats
@@ -14,6 +15,7 @@ from relive.telemetry.logging import LogObserver
 
 BOUND = 1000
 "Transitions and notices kept for one slow listener; more are dropped and counted."
+_Waiter: TypeAlias = "tuple[Callable[[Transition], bool], asyncio.Future[Transition | None]]"
 _LOG = LogObserver()
 """Writes the log of every session that has no `LogObserver` of its own. It is told at once, because a task for each
 session would weigh more than a line that nobody asked for."""
@@ -48,8 +50,9 @@ class Watch:
         self._log = None if any(isinstance(observer, LogObserver) for observer in self._observers) else _LOG
         self._queue: list[Transition | Notice] = []
         self._wake: asyncio.Future[None] | None = None
-        self._followers: list[weakref.ref[Follower]] = []
-        self._waiters: list[tuple[Callable[[Transition], bool], asyncio.Future[Transition | None]]] = []
+        # Tuples, because empty ones weigh nothing, and nearly always they are.
+        self._followers: tuple[weakref.ref[Follower], ...] = ()
+        self._waiters: tuple[_Waiter, ...] = ()
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -68,7 +71,7 @@ class Watch:
             for wanted, waiter in self._waiters:
                 if not waiter.done() and wanted(news):
                     waiter.set_result(news)
-            self._waiters = [entry for entry in self._waiters if not entry[1].done()]
+            self._waiters = self._awaiting()
         if not self._observers:
             return
         if len(self._queue) >= BOUND:
@@ -117,8 +120,7 @@ class Watch:
         if self._ended:
             waiter.set_result(None)
             return waiter
-        self._waiters = [entry for entry in self._waiters if not entry[1].done()]
-        self._waiters.append((wanted, waiter))
+        self._waiters = (*self._awaiting(), (wanted, waiter))
         return waiter
 
     def follow(self) -> Follower:
@@ -127,15 +129,17 @@ class Watch:
         if self._ended:
             follower.end()
         else:
-            self._following()
-            self._followers.append(weakref.ref(follower))
+            self._followers = (*map(weakref.ref, self._following()), weakref.ref(follower))
         return follower
 
     def _following(self) -> list[Follower]:
         """Those who still look; who is not referred to by anybody else any more is forgotten."""
         alive = [follower for reference in self._followers if (follower := reference()) is not None]
-        self._followers = [weakref.ref(follower) for follower in alive]
+        self._followers = tuple(map(weakref.ref, alive))
         return alive
+
+    def _awaiting(self) -> tuple[_Waiter, ...]:
+        return tuple(entry for entry in self._waiters if not entry[1].done())
 
     async def _dispatch(self) -> None:
         while True:
