@@ -100,7 +100,7 @@ class RedisStore:
     async def claim(self, key: str, owner: str, *, ttl: float) -> Lease:
         """Own this session, if nobody does."""
         holder, epoch, left = await self._run(scripts.CLAIM, self._prefix + key, owner, _ms(ttl))
-        return Lease(_text(holder), int(epoch), left / 1000)
+        return Lease(_text(holder, "replace"), int(epoch), left / 1000)
 
     async def renew(self, key: str, lease: Lease, *, ttl: float) -> bool:
         """Own it further, if nobody has claimed it since."""
@@ -137,8 +137,7 @@ class RedisStore:
     async def _read(self, name: str) -> tuple[float, Record | None]:
         """The server's wall clock, and what is there."""
         now, fields = await self._run(scripts.READ, name)
-        texts = [_text(field) for field in fields]
-        return now / 1000, _record(dict(zip(texts[::2], texts[1::2], strict=True)), f"{name} in Redis")
+        return now / 1000, _record(fields, f"{name} in Redis")
 
     async def _run(self, script: str, name: str, *words: str | int) -> Any:
         known = self._scripts.get(script)
@@ -161,7 +160,9 @@ class RedisStore:
         except ResponseError as exc:
             error = _refused(exc)
         except RedisError as exc:
-            raise StoreUnavailable("Redis", f"the client says {type(exc).__name__}") from exc
+            error = StoreUnavailable("Redis", f"the client says {type(exc).__name__}")
+        except UnicodeDecodeError:  # of a client that decodes answers itself
+            error = unreadable("Redis")
         raise error  # here, so that it does not have for its context what may quote a handle
 
 
@@ -185,17 +186,20 @@ def _ms(seconds: float) -> int:
     return max(1, int(min(seconds, LONGEST) * 1000))
 
 
-def _text(value: str | bytes) -> str:
+def _text(value: str | bytes, errors: str = "strict") -> str:
     """What a client returned, whether it decodes or not."""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors=errors) if isinstance(value, bytes) else value
 
 
-def _record(fields: dict[str, str], where: str) -> Record | None:
-    if not fields:
+def _record(answer: list[str | bytes], where: str) -> Record | None:
+    """What a hash says, which comes as names and values in turn."""
+    if not answer:
         return None
-    text = fields.get("c")
-    checkpoint = decode_checkpoint(text, where) if text is not None else None
-    try:
+    with contextlib.suppress(ValueError, OverflowError):  # they may quote a handle, and are not to be anybody's context
+        texts = [_text(field) for field in answer]
+        fields = dict(zip(texts[::2], texts[1::2], strict=True))
+        text = fields.get("c")
+        checkpoint = decode_checkpoint(text, where) if text is not None else None
         return Record(
             checkpoint=checkpoint,
             generation=(int(fields.get("e", 0)), int(fields.get("s", 0))),
@@ -210,8 +214,6 @@ def _record(fields: dict[str, str], where: str) -> Record | None:
             owned_until=int(fields.get("u", 0)) / 1000,
             term=int(fields.get("t", 0)) / 1000,
         )
-    except ValueError:
-        pass
     raise unreadable(where)
 
 

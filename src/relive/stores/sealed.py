@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -122,10 +123,11 @@ class SealedStore:
         where = _where(key)
         if not checkpoint.handle.startswith(_MARK):
             raise StoreUnreadable(where, "it is not sealed")
-        try:
+        plain = ""
+        with contextlib.suppress(InvalidToken, ValueError):  # they quote it, and are not to be anybody's context
             plain = self._fernet.decrypt(checkpoint.handle.removeprefix(_MARK)).decode()
-        except (InvalidToken, ValueError):
-            raise StoreUnreadable(where, "it is broken, or sealed with a key that is not among ours") from None
+        if not plain:
+            raise StoreUnreadable(where, "it is broken, or sealed with a key that is not among ours")
         name, _, text = plain.partition("\n")
         if name != json.dumps(key):
             raise StoreUnreadable(where, "it was sealed for another session")
