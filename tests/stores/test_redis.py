@@ -130,6 +130,23 @@ async def test_what_cannot_be_decoded_is_not_quoted(decoding: bool, redis_server
     await other.aclose()
 
 
+async def test_what_cannot_be_read_hides_nothing_else(redis_server: RedisServer) -> None:
+    store, other = RedisStore.from_url(redis_server.url), Redis.from_url(redis_server.url)
+    await store.save("good", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    await other.hset("relive:bad", "c", "garbage")
+    await other.set("relive:else", "precious")
+    await other.hset(b"relive:half\xff", "c", "garbage")
+    shown = {entry.key: entry.problem for entry in await store.browse()}
+    assert list(shown) == ["bad", "else", "good", r"half\xff"]
+    assert shown["good"] == ""
+    assert shown["else"] == "there is something else under this key; nothing was written to it"
+    assert shown["bad"] == shown[r"half\xff"] == "what is there was not written by relive, or is broken"
+    await store.delete("bad")
+    assert await store.browse("bad") == []
+    await store.aclose()
+    await other.aclose()
+
+
 async def test_redis_forgets_by_itself_a_day_after_all_has_run_out(redis_server: RedisServer) -> None:
     store, other = RedisStore.from_url(redis_server.url, prefix="ttl:"), Redis.from_url(redis_server.url)
     await store.condemn("ada", "digest", ttl=7200.0)

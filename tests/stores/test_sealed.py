@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,25 @@ async def test_what_is_shown_is_opened() -> None:
     ada, bob = await store.browse()
     assert ada.stored.checkpoint == Checkpoint("one", "m", "b")
     assert bob.stored.condemned == {"digest"}
+
+
+async def test_what_cannot_be_opened_hides_nothing_else(tmp_path: Path) -> None:
+    inner = SqliteStore(tmp_path / "handles.db")
+    old, store = SealedStore(inner, [OLD]), SealedStore(inner, [NEW])
+    await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    await store.save("bob", Checkpoint("two"), generation=(1, 1), ttl=60.0)
+    await old.save("eve", Checkpoint("CANARY"), generation=(1, 1), ttl=60.0)
+    database = sqlite3.connect(inner.path)
+    database.execute("UPDATE sessions SET checkpoint = '{' WHERE key = 'bob'")
+    database.commit()
+    database.close()
+    ada, bob, eve = await store._unsealed_entries()
+    assert (ada.stored.checkpoint, ada.problem) == (Checkpoint("one"), "")
+    assert (bob.stored.checkpoint, bob.problem) == (None, "what is there was not written by relive, or is broken")
+    assert (eve.stored.checkpoint, eve.expires) == (None, None)
+    assert eve.problem == "it is broken, or sealed with a key that is not among ours"
+    await refused(store, "was not written by relive, or is broken", key="bob")
+    await store.aclose()
 
 
 @pytest.mark.parametrize("keys", [[], ["CANARY"], [OLD, b"short"]])

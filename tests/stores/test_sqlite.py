@@ -18,6 +18,7 @@ from tests.stores.wall import Wall
 
 from relive.core.checkpoint import Checkpoint
 from relive.errors import StoreUnavailable, StoreUnreadable
+from relive.ports import Stored
 from relive.stores.sqlite import SqliteStore
 
 
@@ -142,6 +143,8 @@ async def test_what_cannot_be_decoded_is_not_quoted(spoilt: Any, path: Path) -> 
     database.execute("UPDATE sessions SET checkpoint = iif(typeof(?1) = 'blob', CAST(?1 AS TEXT), ?1)", (spoilt(text),))
     database.commit()
     database.close()
+    (entry,) = await store.browse()
+    assert (entry.stored, entry.problem) == (Stored(None), "what is there was not written by relive, or is broken")
     with pytest.raises(StoreUnreadable) as caught:
         await store.load("ada")
     assert not [said for said in chain(caught.value) if "CANA" in said]
@@ -160,6 +163,9 @@ async def test_another_broken_column_concerns_its_own_session_only(path: Path) -
     with pytest.raises(StoreUnreadable):
         await store.claim("ada", "two", ttl=60.0)
     assert (await store.claim("bob", "two", ttl=60.0)).owner == "one"
+    assert [(entry.key, bool(entry.problem)) for entry in await store.browse()] == [("ada", True), ("bob", False)]
+    await store.delete("ada")
+    assert [entry.key for entry in await store.browse()] == ["bob"]
     await store.aclose()
 
 

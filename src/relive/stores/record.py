@@ -168,6 +168,11 @@ def unreadable(where: str) -> StoreUnreadable:
     return StoreUnreadable(where, "what is there was not written by relive, or is broken")
 
 
+def shown_unreadable(key: str, error: StoreUnreadable) -> Entry:
+    """What is shown of a session that cannot be read."""
+    return Entry(key, Stored(None), (0, 0), None, problem=error.problem)
+
+
 class _Fields:
     """An object of JSON whose fields have to be of their types."""
 

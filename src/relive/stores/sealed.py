@@ -99,10 +99,19 @@ class SealedStore:
         await self._inner.aclose()
 
     async def _unsealed_entries(self, key: str | None = None) -> list[Entry]:
-        """What is there, opened. Raises `StoreUnreadable` if a part of it cannot be."""
-        return [self._unsealed(entry) for entry in await self._browse(key)]
+        """What is there, opened."""
+        return [self._shown(entry) for entry in await self._browse(key)]
+
+    def _shown(self, entry: Entry) -> Entry:
+        try:
+            return self._unsealed(entry)
+        except StoreUnreadable as exc:
+            stored = attrs.evolve(entry.stored, checkpoint=None)
+            return attrs.evolve(entry, stored=stored, expires=None, problem=exc.problem)
 
     def _unsealed(self, entry: Entry) -> Entry:
+        if entry.problem:
+            raise StoreUnreadable(_where(entry.key), entry.problem)
         if entry.stored.checkpoint is None:
             return entry
         record = self._open(entry.key, entry.stored.checkpoint)

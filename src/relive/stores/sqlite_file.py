@@ -169,19 +169,24 @@ class SqliteFile:
             database.execute("UPDATE sessions SET owner = '' WHERE key = ? AND owner = ? AND claimed = ?", ours)
 
     @_mapped
-    def records(self, key: str | None) -> dict[str, Record]:
-        """All of it, or what is under one key."""
+    def records(self, key: str | None) -> dict[str, Record | StoreUnreadable]:
+        """All of it, or what is under one key; of what cannot be read, why."""
         database = self._open(make=False)
         if database is None:
             return {}
-        records: dict[str, Record] = {}
+        records: dict[str, Record | StoreUnreadable] = {}
         chosen, keys = ("WHERE key = ?", (key,)) if key is not None else ("", ())
         with _together(database, "DEFERRED"):
             fields = "key, checkpoint, epoch, sequence, expires, claimed, owner, owned_until, term"
             for row in database.execute(f"SELECT {fields} FROM sessions {chosen}", keys):  # noqa: S608 - no input in it
-                records[_text(row[0])] = self._record(*row[1:])
+                try:
+                    records[_text(row[0])] = self._record(*row[1:])
+                except StoreUnreadable as exc:
+                    records[_text(row[0])] = exc
             for name, digest, falls in database.execute(f"SELECT key, digest, falls FROM condemned {chosen}", keys):  # noqa: S608
-                records.setdefault(_text(name), Record()).condemned[_text(digest)] = falls
+                record = records.setdefault(_text(name), Record())
+                if isinstance(record, Record):
+                    record.condemned[_text(digest)] = falls
         return records
 
     def close(self) -> None:
