@@ -198,6 +198,8 @@ class Entry:
     "Wall-clock seconds when its checkpoint is no longer handed out; None if there is no checkpoint."
     lease: Lease | None = None
     "Who holds it now; None if nobody does."
+    problem: str = ""
+    "Why its checkpoint cannot be read, in words. `stored` has none then; other sessions are shown all the same."
 
 
 @runtime_checkable

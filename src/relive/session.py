@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 import websockets
@@ -224,6 +224,17 @@ def _api_client(client: Client) -> Any:
     return client._api_client  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
+_OF_A_STORE: Final = ("load", "save", "condemn", "delete", "aclose")
+_OF_AN_OBSERVER: Final = ("transition", "notice")
+
+
+def _must_do(name: str, given: object, methods: tuple[str, ...], expected: str) -> None:
+    """Refuse what has not these methods. `isinstance` would not see those that a wrapper hands on."""
+    kind = given if isinstance(given, type) else type(given)
+    if kind is given or not all(callable(getattr(given, method, None)) for method in methods):
+        raise SettingError(name, kind, expected)  # not what was given: a URL may have a password in it
+
+
 @contextlib.asynccontextmanager
 async def connect(
     client: Client | ClientFactory,
@@ -273,6 +284,11 @@ async def connect(
         raise SettingError(
             "key" if key is None else "store", None, "given together with the other one of key and store"
         )
+    if store is not None:
+        _must_do("store", store, _OF_A_STORE, "a HandleStore: relive.stores.open(url) makes one, a URL alone is none")
+    observers = tuple(observers)
+    for observer in observers:
+        _must_do("an observer", observer, _OF_AN_OBSERVER, "a relive.ports.Observer")
     if owner is not None and not isinstance(store, Leases):
         raise SettingError("owner", owner, "None, or the store must offer leases (relive.ports.Leases)")
     if not model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -29,8 +30,8 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/handles.db"
 
 
-def handles(*words: str) -> Result:
-    return CliRunner().invoke(app, ["handles", *words], env={"COLUMNS": "200", "TERM": "dumb"})
+def handles(*words: str, columns: int = 200) -> Result:
+    return CliRunner().invoke(app, ["handles", *words], env={"COLUMNS": str(columns), "TERM": "dumb"})
 
 
 def test_ls_lists_sessions_without_their_handles(url: str) -> None:
@@ -73,9 +74,45 @@ def test_a_store_in_which_nothing_is_says_so(tmp_path: Path) -> None:
     assert json.loads(handles("ls", "--store", "memory:", "--json").stdout) == []
 
 
+def test_a_session_that_cannot_be_read_hides_no_other_and_can_be_forgotten(url: str) -> None:
+    database = sqlite3.connect(url.removeprefix("sqlite:///"))
+    database.execute("UPDATE sessions SET checkpoint = 'CANARY' WHERE key = 'ada'")
+    database.commit()
+    database.close()
+    listed = handles("ls", "--store", url)
+    assert listed.exit_code == 0
+    assert [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [["ada", "unreadable"], ["bob[red]", "–"]]
+    shown = handles("show", "ada", "--store", url, "--reveal")
+    assert "problem      what is there was not written by relive, or is broken" in shown.stdout
+    assert json.loads(handles("ls", "--store", url, "--json").stdout)[0]["problem"].startswith("what is there")
+    assert "CANARY" not in listed.output + shown.output
+    assert handles("forget", "ada", "--store", url).stdout == "ada is forgotten.\n"
+    assert "ada" not in handles("ls", "--store", url).stdout
+
+
+def test_keys_are_shown_whole_and_never_steer_the_terminal(tmp_path: Path) -> None:
+    key = "tenant-0001/user-\x1b[2J" + "x" * 200
+
+    async def fill() -> None:
+        store = SqliteStore(tmp_path / "handles.db")
+        await store.save(key, Checkpoint("CANARY", "gem\x1bini\n"), generation=(1, 1), ttl=60.0)
+        await store.claim(key, "worker\x9b1", ttl=60.0)
+        await store.aclose()
+
+    asyncio.run(fill())
+    url = f"sqlite:///{tmp_path}/handles.db"
+    result = handles("ls", "--store", url, columns=80)
+    (line,) = result.stdout.splitlines()[1:]
+    assert [line.split()[0], *line.split()[-2:]] == [key.replace("\x1b", r"\x1b"), r"gem\x1bini\n", r"worker\x9b1"]
+    said = [handles(word, key, "--store", url).output for word in ("show", "forget")]
+    assert not [one for one in said if not one.replace("\n", "").isprintable()]
+
+
 @pytest.mark.parametrize(
     ("store", "code", "sentence"),
     [
+        ("redis://:secret@127.0.0.1:1/0?bogus=1", 2, "must be"),
+        ("redis://:secret@127.0.0.1:1/abc", 2, "must be"),
         ("postgres://u:secret@host", 2, "must be"),
         ("sqlite:///no-such-file.db", 2, "there is no file"),
         ("redis://:secret@127.0.0.1:1/0", 1, "Redis: it cannot be reached"),

@@ -15,6 +15,7 @@ from tests.runtime.puppets import Exchange, Shelf, left_behind, moment, said, si
 
 import relive
 from relive.runtime import DialLimiter
+from relive.telemetry.logging import LogObserver
 
 CALM = relive.Policy(stable_after=0.5, probe=False)
 
@@ -88,6 +89,37 @@ async def test_a_key_without_a_store_a_store_without_a_key_or_no_model_cannot_be
         async with relive.connect(client, model=""):
             pass
     client.close()
+
+
+class Wrapper:
+    """Hands on what it does not do itself."""
+
+    def __init__(self, wrapped: object) -> None:
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+
+@pytest.mark.parametrize("store", ["redis://:secret@host/0", relive.MemoryStore, object()])
+@simulated
+async def test_what_is_no_store_is_told_at_once(store: Any) -> None:
+    with pytest.raises(relive.SettingError, match=r"store is <class .*relive\.stores\.open") as caught:
+        async with connected(key="ada", store=store):
+            pass
+    assert "secret" not in str(caught.value)
+    async with connected(key="ada", store=Wrapper(Shelf())) as (session, _):
+        assert session.state == "ACTIVE"
+
+
+@pytest.mark.parametrize("observer", [None, LogObserver, object()])
+@simulated
+async def test_what_is_no_observer_is_told_at_once(observer: Any) -> None:
+    with pytest.raises(relive.SettingError, match=r"an observer is <class .* a relive\.ports\.Observer"):
+        async with connected(observers=[LogObserver(), observer]):
+            pass
+    async with connected(observers=(Wrapper(one) for one in [LogObserver()])) as (session, _):
+        assert session.state == "ACTIVE"
 
 
 @pytest.mark.parametrize("turns", [None, [], [{"role": "user", "parts": [{"text": "earlier"}]}]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import attrs
@@ -51,6 +51,13 @@ async def live(
     await keeper.leave(10.0)
     checkpoint = loaded.checkpoint if isinstance(loaded, ev.CheckpointLoaded) else None
     return Life(checkpoint.handle if checkpoint is not None else None, told)
+
+
+def chain(error: BaseException | None) -> Iterator[str]:
+    """All that can be had from an error, and from those behind it."""
+    while error is not None:
+        yield f"{error!r} {error} {vars(error)} {getattr(error, 'object', '')!r}"
+        error = error.__cause__ or error.__context__
 
 
 def lost(what: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from tests.stores.doubles import key_values
+from tests.stores.doubles import Remote, key_values
 from tests.stores.servers import RedisServer
 from tests.stores.wall import Wall
 
@@ -36,13 +36,21 @@ def made(kind: str, folder: Path, wall: Wall) -> HandleStore:
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "kv", "sealed memory", "sealed sqlite", "sealed kv"])
 async def test_it_keeps_its_contract(kind: str, tmp_path: Path) -> None:
     wall = Wall()
-    await check_store(lambda: made(kind, tmp_path, wall), sleep=wall.sleep)
+    await check_store(lambda: made(kind, tmp_path, wall), sleep=wall.sleep, shared="sqlite" in kind)
+
+
+async def test_the_one_over_key_values_keeps_it_within_one_object_only() -> None:
+    wall, remote = Wall(), Remote()
+    store = KvStore(remote, wall=wall)
+    await check_store(lambda: store, sleep=wall.sleep, shared=True)
+    with pytest.raises(AssertionError, match="of saves at the same time the newest"):
+        await check_store(lambda: KvStore(remote, wall=wall), sleep=wall.sleep)
 
 
 @pytest.mark.slow
 @pytest.mark.sockets
 async def test_so_does_the_one_in_redis(redis_server: RedisServer) -> None:
-    await check_store(lambda: RedisStore.from_url(redis_server.url), ttl=0.5)
+    await check_store(lambda: RedisStore.from_url(redis_server.url), ttl=0.5, shared=True)
 
 
 @pytest.mark.parametrize(

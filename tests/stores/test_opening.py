@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -38,9 +39,15 @@ def test_memory_needs_no_path() -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "handles.db", "sqlite:handles.db", "sqlite://handles.db", "sqlite:///", "sqlite:///x?mode=ro", "memory:x",
+     "redis://host?secret=1", "redis://host?retry=secret", "redis://host/secret", "redis://host/0/1",
      "redis:host", "redis://u:secret@host:port/0", "redis://host?socket_timeout=secret", "postgres://u:secret@host"],
 )  # fmt: skip
 def test_what_names_no_store_is_told_what_would(url: str) -> None:
     with pytest.raises(relive.SettingError, match=r"sqlite:///relative/path, .* or memory:") as caught:
         stores.open(url)
     assert "secret" not in f"{caught.value} {caught.value!r}"
+
+
+def test_a_setting_that_is_missing_is_told_what_a_store_is() -> None:
+    with pytest.raises(relive.SettingError, match="the store's URL is 'None'"):
+        stores.open(cast("str", None))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from redis.asyncio import Redis
-from tests.stores.lives import live, lost
+from tests.stores.lives import chain, live, lost
 from tests.stores.servers import RedisServer
 
 from relive.core.checkpoint import Checkpoint
@@ -111,6 +111,40 @@ async def test_what_is_not_ours_is_left_as_it_is(redis_server: RedisServer) -> N
     assert "CANARY" not in f"{caught.value!r} {caught.value.__context__!r}"
     await other.aclose()
     await store.aclose()
+
+
+@pytest.mark.parametrize("decoding", [False, True])
+async def test_what_cannot_be_decoded_is_not_quoted(decoding: bool, redis_server: RedisServer) -> None:
+    client = Redis.from_url(redis_server.url, decode_responses=decoding)
+    store, other = RedisStore(client), Redis.from_url(redis_server.url)
+    for name, value in (("c", b'{"v":1,"handle":"CANARY\xff"}'), ("x", "1" * 400), ("o", b"CANARY\xff")):
+        await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+        await other.hset("relive:ada", name, value)
+        with pytest.raises(StoreUnreadable) as caught:
+            await store.load("ada")
+        assert not [said for said in chain(caught.value) if "CANARY" in said]
+        await store.delete("ada")
+    await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    assert (await live(store, "two")).found == "one"
+    await client.aclose()
+    await other.aclose()
+
+
+async def test_what_cannot_be_read_hides_nothing_else(redis_server: RedisServer) -> None:
+    store, other = RedisStore.from_url(redis_server.url), Redis.from_url(redis_server.url)
+    await store.save("good", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    await other.hset("relive:bad", "c", "garbage")
+    await other.set("relive:else", "precious")
+    await other.hset(b"relive:half\xff", "c", "garbage")
+    shown = {entry.key: entry.problem for entry in await store.browse()}
+    assert list(shown) == ["bad", "else", "good", r"half\xff"]
+    assert shown["good"] == ""
+    assert shown["else"] == "there is something else under this key; nothing was written to it"
+    assert shown["bad"] == shown[r"half\xff"] == "what is there was not written by relive, or is broken"
+    await store.delete("bad")
+    assert await store.browse("bad") == []
+    await store.aclose()
+    await other.aclose()
 
 
 async def test_redis_forgets_by_itself_a_day_after_all_has_run_out(redis_server: RedisServer) -> None:

@@ -10,13 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.stores.lives import live, lost
+from tests.stores.lives import chain, live, lost
 from tests.stores.wall import Wall
 
 from relive.core.checkpoint import Checkpoint
 from relive.errors import StoreUnavailable, StoreUnreadable
+from relive.ports import Stored
 from relive.stores.sqlite import SqliteStore
 
 
@@ -117,6 +119,53 @@ async def test_a_broken_checkpoint_concerns_its_own_session_only(path: Path) -> 
     life = await live(store, "two", key="ada")
     assert life.told == ["store_error: load failed: StoreUnreadable"]
     assert (await live(store, "three", key="ada")).found == "two"
+    await store.aclose()
+
+
+def flipped(checkpoint: bytes) -> bytes:
+    """One bit is another."""
+    return checkpoint.replace(b"R", bytes([ord("R") ^ 0x80]))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [flipped, lambda _: 7, lambda text: text.replace(b"CANARY", rb"CANARY\ud800")],
+    ids=["bit", "type", "half"],
+)
+async def test_what_cannot_be_decoded_is_not_quoted(spoilt: Any, path: Path) -> None:
+    store = SqliteStore(path)
+    await live(store, "CANARY")
+    database = sqlite3.connect(path)
+    database.text_factory = bytes
+    (text,) = database.execute("SELECT checkpoint FROM sessions").fetchone()
+    database.execute("ALTER TABLE sessions DROP COLUMN checkpoint")
+    database.execute("ALTER TABLE sessions ADD COLUMN checkpoint")
+    database.execute("UPDATE sessions SET checkpoint = iif(typeof(?1) = 'blob', CAST(?1 AS TEXT), ?1)", (spoilt(text),))
+    database.commit()
+    database.close()
+    (entry,) = await store.browse()
+    assert (entry.stored, entry.problem) == (Stored(None), "what is there was not written by relive, or is broken")
+    with pytest.raises(StoreUnreadable) as caught:
+        await store.load("ada")
+    assert not [said for said in chain(caught.value) if "CANA" in said]
+    assert (await live(store, "next")).told == ["store_error: load failed: StoreUnreadable"]
+    await store.aclose()
+
+
+async def test_another_broken_column_concerns_its_own_session_only(path: Path) -> None:
+    store = SqliteStore(path)
+    for key in ("ada", "bob"):
+        await store.claim(key, "one", ttl=60.0)
+    database = sqlite3.connect(path)
+    database.execute("UPDATE sessions SET term = 'CANARY' WHERE key = 'ada'")
+    database.commit()
+    database.close()
+    with pytest.raises(StoreUnreadable):
+        await store.claim("ada", "two", ttl=60.0)
+    assert (await store.claim("bob", "two", ttl=60.0)).owner == "one"
+    assert [(entry.key, bool(entry.problem)) for entry in await store.browse()] == [("ada", True), ("bob", False)]
+    await store.delete("ada")
+    assert [entry.key for entry in await store.browse()] == ["bob"]
     await store.aclose()
 
 

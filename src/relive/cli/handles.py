@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -11,16 +12,18 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from relive import stores
 from relive.core.checkpoint import Fingerprint
-from relive.errors import MissingExtra, SettingError, StoreError
+from relive.errors import MissingExtra, SettingError, StoreError, StoreUnreadable
 from relive.ports import Browsable, Entry, HandleStore
 
 T = TypeVar("T")
 
 _KEY_BYTES: Final = 16
+_WIDE: Final = 10_000
+"Columns where there is no terminal: a program that reads on wants each session whole, in one line."
 
 handles = typer.Typer(no_args_is_help=True, help="Look at the handles that a store holds.")
 
@@ -44,11 +47,17 @@ def _ls(*, store: Store, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(shown, indent=2))
         return
-    table = Table("key", "fingerprint", "age", "expires in", "model", "owner", box=None, pad_edge=False)
+    table = Table(
+        Column("key", overflow="fold"), "fingerprint", "age", "expires in", "model", "owner", box=None, pad_edge=False
+    )
     for one in shown:
         ages = (_duration(one["age"]), _duration(one["expires_in"]))
-        table.add_row(one["key"], one["fingerprint"] or "–", *ages, one["model"] or "–", one["owner"] or "–")
-    Console(markup=False).print(table if shown else "Nothing is there.")
+        told = "unreadable" if one["problem"] else one["fingerprint"]
+        table.add_row(*map(_visible, (one["key"], told, *ages, one["model"], one["owner"])))
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table if shown else "Nothing is there.")
 
 
 @handles.command("show")
@@ -68,8 +77,8 @@ def _show(
         typer.echo(json.dumps(one, indent=2))
         return
     for name, value in one.items():
-        said = _duration(value) if name in _DURATIONS else str(value if value not in (None, "") else "–")
-        typer.echo(f"{name.replace('_', ' '):12} {said}")
+        said = _duration(value) if name in _DURATIONS else value
+        typer.echo(f"{name.replace('_', ' '):12} {_visible(said)}")
 
 
 @handles.command("forget")
@@ -77,7 +86,9 @@ def _forget(key: Key, *, store: Store, as_json: AsJson = False) -> None:
     """Forget a session: its handle, its tombstones, and who owns it. Exits with 1 if there was nothing."""
 
     async def forget(opened: HandleStore) -> bool:
-        there = bool(await _browse(opened, key))
+        there = True
+        with contextlib.suppress(StoreUnreadable):  # what cannot be read is there, and can be forgotten
+            there = bool(await _browse(opened, key))
         await opened.delete(key)
         return there
 
@@ -85,7 +96,7 @@ def _forget(key: Key, *, store: Store, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"key": key, "forgotten": there}))
     elif there:
-        typer.echo(f"{key} is forgotten.")
+        typer.echo(f"{_visible(key)} is forgotten.")
     if not there:
         _fail(f"nothing is there under {key!r}")
 
@@ -110,6 +121,7 @@ def _shown(entries: list[Entry], *, reveal: bool) -> list[dict[str, Any]]:
             "condemned": len(entry.stored.condemned),
             "owner": lease.owner if lease is not None else None,
             "owned_for": round(lease.left, 1) if lease is not None else None,
+            "problem": entry.problem or None,
         }
         if reveal:
             one["handle"] = checkpoint.handle if checkpoint is not None else None
@@ -145,14 +157,20 @@ def _run(url: str, work: Callable[[HandleStore], Awaitable[T]]) -> T:
 
 
 def _fail(sentence: str) -> Any:
-    typer.echo(f"relive handles: {sentence}", err=True)
+    typer.echo(f"relive handles: {_visible(sentence)}", err=True)
     raise typer.Exit(1)
 
 
-def _duration(seconds: float | None) -> str:
+def _visible(value: object) -> str:
+    """A value for a terminal: keys, models and owners are others' text, and may have control characters in them."""
+    text = "–" if value in (None, "") else str(value)
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _duration(seconds: float | None) -> str | None:
     """Seconds as people say them."""
     if seconds is None:
-        return "–"
+        return None
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

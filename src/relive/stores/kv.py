@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from relive.core.checkpoint import Checkpoint
 from relive.ports import HandleStore, Stored
@@ -53,7 +54,7 @@ class KvStore:
         self._store = store
         self._collection = collection
         self._wall = wall
-        self._one_at_a_time = asyncio.Lock()
+        self._locks = WeakValueDictionary[str, asyncio.Lock]()  # of a key, as long as somebody holds it or waits for it
 
     def __repr__(self) -> str:
         return f"<KvStore: {type(self._store).__name__}, collection {self._collection!r}>"
@@ -65,7 +66,7 @@ class KvStore:
 
     async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
         """Keep this checkpoint, unless a newer generation was there a moment ago."""
-        async with self._one_at_a_time:
+        async with self._one_at_a_time(key):
             record = await self._read(key) or Record()
             if not record.save(checkpoint, generation, until(self._wall(), ttl)):
                 return False
@@ -74,7 +75,7 @@ class KvStore:
 
     async def condemn(self, key: str, digest: str, *, ttl: float) -> None:
         """Put up a tombstone for the handle with this digest."""
-        async with self._one_at_a_time:
+        async with self._one_at_a_time(key):
             record = await self._read(key) or Record()
             record.condemn(digest, self._wall(), ttl)
             await self._write(key, record)
@@ -85,6 +86,9 @@ class KvStore:
 
     async def aclose(self) -> None:
         """Nothing of ours is held open."""
+
+    def _one_at_a_time(self, key: str) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
 
     async def _read(self, key: str) -> Record | None:
         value = await self._store.get(key, collection=self._collection)

@@ -24,7 +24,7 @@ def open_store(url: str) -> HandleStore:
         SettingError: it names no store.
         MissingExtra: that store needs an extra which is not installed.
     """
-    scheme, colon, rest = url.partition(":")
+    scheme, colon, rest = str(url).partition(":")  # a setting that is missing comes as None, whatever the type says
     if url == "memory:":
         return MemoryStore()
     if scheme == "sqlite" and rest.startswith("///") and len(rest) > len("///") and "?" not in rest:

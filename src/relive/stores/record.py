@@ -168,6 +168,11 @@ def unreadable(where: str) -> StoreUnreadable:
     return StoreUnreadable(where, "what is there was not written by relive, or is broken")
 
 
+def shown_unreadable(key: str, error: StoreUnreadable) -> Entry:
+    """What is shown of a session that cannot be read."""
+    return Entry(key, Stored(None), (0, 0), None, problem=error.problem)
+
+
 class _Fields:
     """An object of JSON whose fields have to be of their types."""
 
@@ -179,7 +184,7 @@ class _Fields:
 
     def text(self, name: str) -> str:
         value = self.content.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _encodable(value):
             raise unreadable(self.where)
         return value
 
@@ -206,7 +211,7 @@ class _Fields:
 
     def texts(self, name: str) -> list[str]:
         value = self._list(name)
-        if not all(isinstance(one, str) for one in value):
+        if not all(isinstance(one, str) and _encodable(one) for one in value):
             raise unreadable(self.where)
         return value
 
@@ -217,9 +222,21 @@ class _Fields:
         return cast("list[Any]", value)
 
     def _number(self, value: object) -> float:
-        if type(value) not in (int, float) or not math.isfinite(cast("float", value)):
+        if type(value) not in (int, float):
             raise unreadable(self.where)
-        return float(cast("float", value))
+        number = math.inf
+        with contextlib.suppress(OverflowError):  # JSON has longer integers than any float
+            number = float(cast("float", value))
+        if not math.isfinite(number):
+            raise unreadable(self.where)
+        return number
+
+
+def _encodable(text: str) -> bool:
+    """Whether it is whole. JSON can say half a character, which would raise later, in an error that holds all of it."""
+    with contextlib.suppress(UnicodeEncodeError):
+        return bool(text.encode()) or not text
+    return False
 
 
 def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:

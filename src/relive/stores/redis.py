@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from relive.core.checkpoint import Checkpoint
 from relive.errors import StoreUnavailable, StoreUnreadable
 from relive.extras import extra
 from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
 from relive.stores import redis_scripts as scripts
-from relive.stores.record import LONGEST, Record, decode_checkpoint, encode_checkpoint, unreadable
+from relive.stores.record import LONGEST, Record, decode_checkpoint, encode_checkpoint, shown_unreadable, unreadable
 
 with extra("redis", __name__):
     from redis.asyncio import BlockingConnectionPool, Redis
@@ -23,6 +25,7 @@ T = TypeVar("T")
 
 _CONNECTIONS: Final = 16
 _TOMBSTONE: Final = "d:"
+_DATABASE: Final = re.compile(r"/?|/\d+")
 _ROOM: Final = 500
 "Keys asked for at a time when all are looked at."
 
@@ -61,6 +64,8 @@ class RedisStore:
         Raises:
             ValueError: the URL cannot be understood.
         """
+        if url.startswith(("redis:", "rediss:")) and not _DATABASE.fullmatch(urlsplit(url).path):
+            raise ValueError("a Redis database is a number")  # redis-py would take number 0
         # A thousand sessions may save at once. They wait for each other here, and not for ever: they have timeouts.
         pool = cast("Any", BlockingConnectionPool).from_url(
             url,
@@ -72,6 +77,12 @@ class RedisStore:
             protocol=2,  # with 3 redis-py 8 listens for notices, and no longer sees that an idle connection has ended
             client_name="relive",
         )
+        try:
+            pool.make_connection()  # which dials nothing yet
+        except (TypeError, AttributeError, RedisError):
+            pool = None
+        if pool is None:
+            raise ValueError("the URL has an option that redis-py cannot use")
         store = cls(Redis.from_pool(pool), prefix=prefix)
         store._ours = True
         return store
@@ -100,7 +111,7 @@ class RedisStore:
     async def claim(self, key: str, owner: str, *, ttl: float) -> Lease:
         """Own this session, if nobody does."""
         holder, epoch, left = await self._run(scripts.CLAIM, self._prefix + key, owner, _ms(ttl))
-        return Lease(_text(holder), int(epoch), left / 1000)
+        return Lease(_text(holder, "replace"), int(epoch), left / 1000)
 
     async def renew(self, key: str, lease: Lease, *, ttl: float) -> bool:
         """Own it further, if nobody has claimed it since."""
@@ -113,34 +124,36 @@ class RedisStore:
     async def browse(self, key: str | None = None) -> list[Entry]:
         """What is there. All of it is a walk through the whole database: for people, not for programs."""
         names = [self._prefix + key] if key is not None else await self._names()
-        entries: list[Entry] = []
-        for name in sorted(names):
-            now, record = await self._read(name)
-            entry = record.entry(name.removeprefix(self._prefix), now) if record is not None else None
-            if entry is not None:
-                entries.append(entry)
-        return entries
+        entries = [await self._entry(name) for name in names]
+        return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.key)
 
     async def aclose(self) -> None:
         """Close the connections, if they are the store's own."""
         if self._ours:
             await self._answer(self._client.aclose())
 
-    async def _names(self) -> set[str]:
+    async def _entry(self, name: str | bytes) -> Entry | None:
+        key = _text(name, "backslashreplace").removeprefix(self._prefix)
+        try:
+            now, record = await self._read(name)
+        except StoreUnreadable as exc:
+            return shown_unreadable(key, exc)
+        return record.entry(key, now) if record is not None else None
+
+    async def _names(self) -> set[str | bytes]:
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in self._prefix) + "*"
 
-        async def walk() -> set[str]:  # which may show a key twice
-            return {_text(name) async for name in self._client.scan_iter(match=pattern, count=_ROOM)}
+        async def walk() -> set[str | bytes]:  # which may show a key twice
+            return {name async for name in self._client.scan_iter(match=pattern, count=_ROOM)}
 
         return await self._answer(walk())
 
-    async def _read(self, name: str) -> tuple[float, Record | None]:
+    async def _read(self, name: str | bytes) -> tuple[float, Record | None]:
         """The server's wall clock, and what is there."""
         now, fields = await self._run(scripts.READ, name)
-        texts = [_text(field) for field in fields]
-        return now / 1000, _record(dict(zip(texts[::2], texts[1::2], strict=True)), f"{name} in Redis")
+        return now / 1000, _record(fields, f"{_text(name, 'backslashreplace')} in Redis")
 
-    async def _run(self, script: str, name: str, *words: str | int) -> Any:
+    async def _run(self, script: str, name: str | bytes, *words: str | int) -> Any:
         known = self._scripts.get(script)
         if known is None:
             known = self._scripts[script] = self._client.register_script(script)
@@ -161,7 +174,9 @@ class RedisStore:
         except ResponseError as exc:
             error = _refused(exc)
         except RedisError as exc:
-            raise StoreUnavailable("Redis", f"the client says {type(exc).__name__}") from exc
+            error = StoreUnavailable("Redis", f"the client says {type(exc).__name__}")
+        except UnicodeDecodeError:  # of a client that decodes answers itself
+            error = unreadable("Redis")
         raise error  # here, so that it does not have for its context what may quote a handle
 
 
@@ -185,17 +200,20 @@ def _ms(seconds: float) -> int:
     return max(1, int(min(seconds, LONGEST) * 1000))
 
 
-def _text(value: str | bytes) -> str:
+def _text(value: str | bytes, errors: str = "strict") -> str:
     """What a client returned, whether it decodes or not."""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors=errors) if isinstance(value, bytes) else value
 
 
-def _record(fields: dict[str, str], where: str) -> Record | None:
-    if not fields:
+def _record(answer: list[str | bytes], where: str) -> Record | None:
+    """What a hash says, which comes as names and values in turn."""
+    if not answer:
         return None
-    text = fields.get("c")
-    checkpoint = decode_checkpoint(text, where) if text is not None else None
-    try:
+    with contextlib.suppress(ValueError, OverflowError):  # they may quote a handle, and are not to be anybody's context
+        texts = [_text(field) for field in answer]
+        fields = dict(zip(texts[::2], texts[1::2], strict=True))
+        text = fields.get("c")
+        checkpoint = decode_checkpoint(text, where) if text is not None else None
         return Record(
             checkpoint=checkpoint,
             generation=(int(fields.get("e", 0)), int(fields.get("s", 0))),
@@ -210,8 +228,6 @@ def _record(fields: dict[str, str], where: str) -> Record | None:
             owned_until=int(fields.get("u", 0)) / 1000,
             term=int(fields.get("t", 0)) / 1000,
         )
-    except ValueError:
-        pass
     raise unreadable(where)
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -98,10 +99,19 @@ class SealedStore:
         await self._inner.aclose()
 
     async def _unsealed_entries(self, key: str | None = None) -> list[Entry]:
-        """What is there, opened. Raises `StoreUnreadable` if a part of it cannot be."""
-        return [self._unsealed(entry) for entry in await self._browse(key)]
+        """What is there, opened."""
+        return [self._shown(entry) for entry in await self._browse(key)]
+
+    def _shown(self, entry: Entry) -> Entry:
+        try:
+            return self._unsealed(entry)
+        except StoreUnreadable as exc:
+            stored = attrs.evolve(entry.stored, checkpoint=None)
+            return attrs.evolve(entry, stored=stored, expires=None, problem=exc.problem)
 
     def _unsealed(self, entry: Entry) -> Entry:
+        if entry.problem:
+            raise StoreUnreadable(_where(entry.key), entry.problem)
         if entry.stored.checkpoint is None:
             return entry
         record = self._open(entry.key, entry.stored.checkpoint)
@@ -122,10 +132,11 @@ class SealedStore:
         where = _where(key)
         if not checkpoint.handle.startswith(_MARK):
             raise StoreUnreadable(where, "it is not sealed")
-        try:
+        plain = ""
+        with contextlib.suppress(InvalidToken, ValueError):  # they quote it, and are not to be anybody's context
             plain = self._fernet.decrypt(checkpoint.handle.removeprefix(_MARK)).decode()
-        except (InvalidToken, ValueError):
-            raise StoreUnreadable(where, "it is broken, or sealed with a key that is not among ours") from None
+        if not plain:
+            raise StoreUnreadable(where, "it is broken, or sealed with a key that is not among ours")
         name, _, text = plain.partition("\n")
         if name != json.dumps(key):
             raise StoreUnreadable(where, "it was sealed for another session")

@@ -12,7 +12,7 @@ from typing import TypeVar
 from relive.core.checkpoint import Checkpoint
 from relive.errors import StoreUnavailable
 from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
-from relive.stores.record import decode_checkpoint, encode_checkpoint, until
+from relive.stores.record import Record, decode_checkpoint, encode_checkpoint, shown_unreadable, until
 from relive.stores.sqlite_file import SqliteFile
 from relive.stores.worker import Worker
 
@@ -83,7 +83,10 @@ class SqliteStore:
         """What is there."""
         now = self._wall()
         records = await self._do(partial(self._file.records, key))
-        entries = (record.entry(name, now) for name, record in sorted(records.items()))
+        entries = (
+            record.entry(name, now) if isinstance(record, Record) else shown_unreadable(name, record)
+            for name, record in sorted(records.items())
+        )
         return [entry for entry in entries if entry is not None]
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from relive.errors import StoreError, StoreUnavailable, StoreUnreadable
 from relive.ports import Lease
-from relive.stores.record import MEMORY, Record, decode_checkpoint
+from relive.stores.record import MEMORY, Record, decode_checkpoint, unreadable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +69,8 @@ _UNAVAILABLE: Final = {
     sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
 }
 _UNREADABLE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TYPES: Final = (int, int, float, int, bytes, float, float)
+"What the columns after a checkpoint must hold: in a file that is broken anything may stand in any of them."
 
 
 def _mapped(
@@ -80,14 +82,15 @@ def _mapped(
         try:
             return method(self, *args, **kwargs)
         except sqlite3.Error as exc:
-            self.close()
-            raise _error(self.where, exc) from exc
+            error = _error(self.where, exc)
         except OSError as exc:
             self.close()
             raise StoreUnavailable(self.where, exc.strerror or type(exc).__name__) from exc
         except StoreError:
             self.close()
             raise
+        self.close()
+        raise error  # here, so that it does not have for its context what may quote a handle
 
     return mapped
 
@@ -103,16 +106,18 @@ class SqliteFile:
         self._swept = float("-inf")
 
     @_mapped
-    def load(self, key: str, now: float) -> tuple[str | None, frozenset[str]]:
+    def load(self, key: str, now: float) -> tuple[bytes | None, frozenset[str]]:
         """The text of a checkpoint, if it has not run out, and its tombstones."""
         database = self._open(make=False)
         if database is None:
             return None, frozenset()
         with _together(database, "DEFERRED"):
             found = database.execute("SELECT checkpoint FROM sessions WHERE key = ? AND expires > ?", (key, now))
-            row: tuple[str | None] | None = found.fetchone()
+            (text,) = found.fetchone() or (None,)
             found = database.execute("SELECT digest FROM condemned WHERE key = ? AND falls > ?", (key, now))
-            return (row[0] if row is not None else None), frozenset(digest for (digest,) in found)
+            if not isinstance(text, bytes | None):
+                raise unreadable(self.where)
+            return text, frozenset(_text(digest) for (digest,) in found)
 
     @_mapped
     def save(self, key: str, text: str, generation: tuple[int, int], expires: float, now: float) -> bool:
@@ -164,19 +169,24 @@ class SqliteFile:
             database.execute("UPDATE sessions SET owner = '' WHERE key = ? AND owner = ? AND claimed = ?", ours)
 
     @_mapped
-    def records(self, key: str | None) -> dict[str, Record]:
-        """All of it, or what is under one key."""
+    def records(self, key: str | None) -> dict[str, Record | StoreUnreadable]:
+        """All of it, or what is under one key; of what cannot be read, why."""
         database = self._open(make=False)
         if database is None:
             return {}
-        records: dict[str, Record] = {}
+        records: dict[str, Record | StoreUnreadable] = {}
         chosen, keys = ("WHERE key = ?", (key,)) if key is not None else ("", ())
         with _together(database, "DEFERRED"):
             fields = "key, checkpoint, epoch, sequence, expires, claimed, owner, owned_until, term"
             for row in database.execute(f"SELECT {fields} FROM sessions {chosen}", keys):  # noqa: S608 - no input in it
-                records[row[0]] = self._record(*row[1:])
+                try:
+                    records[_text(row[0])] = self._record(*row[1:])
+                except StoreUnreadable as exc:
+                    records[_text(row[0])] = exc
             for name, digest, falls in database.execute(f"SELECT key, digest, falls FROM condemned {chosen}", keys):  # noqa: S608
-                records.setdefault(name, Record()).condemned[digest] = falls
+                record = records.setdefault(_text(name), Record())
+                if isinstance(record, Record):
+                    record.condemned[_text(digest)] = falls
         return records
 
     def close(self) -> None:
@@ -186,12 +196,15 @@ class SqliteFile:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _record(self, text: str | None, epoch: int, sequence: int, expires: float, *lease: Any) -> Record:
-        claimed, owner, owned_until, term = lease
+    def _record(self, text: object, *columns: Any) -> Record:
+        if tuple(map(type, columns)) != _TYPES or not isinstance(text, bytes | None):
+            raise unreadable(self.where)
+        epoch, sequence, expires, claimed, owner, owned_until, term = columns
         checkpoint = decode_checkpoint(text, self.where) if text is not None else None
         return Record(
-            checkpoint, (epoch, sequence), expires, owner=owner, epoch=claimed, owned_until=owned_until, term=term
-        )
+            checkpoint, (epoch, sequence), expires,
+            owner=_text(owner), epoch=claimed, owned_until=owned_until, term=term,
+        )  # fmt: skip
 
     def _leased(self, database: sqlite3.Connection, key: str) -> Record | None:
         """A record without its checkpoint, of which owners need know nothing."""
@@ -224,6 +237,7 @@ class SqliteFile:
             return None
         # Transactions begin where we say so. Python would begin one at its own discretion.
         self._connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None)
+        self._connection.text_factory = bytes  # Python would quote what it cannot decode, and that may be a handle
         self._connection.execute("PRAGMA synchronous = NORMAL")
         if self._is_new(self._connection):
             if not make:
@@ -282,6 +296,11 @@ def _together(database: sqlite3.Connection, how: str = "IMMEDIATE") -> Generator
     database.execute(f"BEGIN {how}")
     with database:
         yield
+
+
+def _text(value: bytes) -> str:
+    """What a column says; for people, if it is broken."""
+    return value.decode(errors="replace")
 
 
 def _error(where: str, exc: sqlite3.Error) -> StoreError:

@@ -28,7 +28,10 @@ from relive.ports import Browsable, HandleStore, Lease, Leases, Stored
 
 T = TypeVar("T")
 
-_KEYS: Final = ("ada", "ada/2")
+_KEYS: Final = ("ada", "Ada", "ada ")
+"Which some databases take for the same."
+_HANDLE: Final = 4000
+"Characters of a handle: no column may cut it off."
 _LONG: Final = 3600.0
 _NOON: Final = 1_700_000_000.0
 _HALF_A_DAY: Final = 43200.0
@@ -91,8 +94,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.kept = {key: _Kept() for key in _KEYS}
         self.count = 0
         self.left: list[HandleStore] = []
-        self.ghosts: list[tuple[str, Lease]] = []
-        "Leases of writers that crashed, with their keys: one that wakes up late still acts on them."
+        self.ghosts: list[tuple[HandleStore, str, Lease]] = []
+        "Leases of writers that crashed, or that claimed again: one that wakes up late still acts on them."
         self.runner = asyncio.Runner()
         self.open_world()
         self.writers = [self._writer(), self._writer()]
@@ -112,6 +115,22 @@ class StoreMachine(RuleBasedStateMachine):
         writer = self.writers[place]
         self.count += 1
         self._save(writer.store, key, (writer.epochs.setdefault(key, 1), self.count - 2 * back), ttl)
+
+    @rule(key=keys, order=st.permutations((0, 1)), ttl=ttls)
+    def save_at_once(self, key: str, order: list[int], ttl: float) -> None:
+        """Both writers save one session at the same moment: the newer is kept, whichever is on its way first."""
+        epoch = max(writer.epochs.setdefault(key, 1) for writer in self.writers)
+        generations = [(epoch, self.count + 1), (epoch, self.count + 2)]
+        self.count += 2
+        checkpoints = [self._checkpoint("older"), self._checkpoint("newer")]
+
+        async def race() -> list[bool]:
+            return await asyncio.gather(*(
+                self.writers[place].store.save(key, checkpoints[place], generation=generations[place], ttl=ttl)
+                for place in order
+            ))  # fmt: skip
+
+        self._saved(key, checkpoints[1], generations[1], ttl, said=self._run(race())[order.index(1)])
 
     @rule(place=places, key=keys, digest=st.sampled_from("xy"), ttl=ttls)
     def condemn(self, place: int, key: str, digest: str, ttl: float) -> None:
@@ -139,6 +158,8 @@ class StoreMachine(RuleBasedStateMachine):
             newest = max(kept.claimed, kept.generation[0])
             assert lease.epoch > newest, f"epoch {lease.epoch} is above all that was saved or claimed, {newest}"
             kept.claimed, kept.holder, kept.until, kept.term = lease.epoch, lease, self.now + ttl, ttl
+            if key in writer.leases:
+                self.ghosts.append((writer.store, key, writer.leases[key]))
             writer.leases[key], writer.epochs[key] = lease, lease.epoch
         else:
             assert held is not None, "what nobody owns can be claimed"
@@ -170,17 +191,17 @@ class StoreMachine(RuleBasedStateMachine):
         """A writer is gone, and another comes in its place, which knows nothing of it."""
         writer = self.writers[place]
         self.left.append(writer.store)
-        self.ghosts.extend(writer.leases.items())
+        self.ghosts.extend((writer.store, key, lease) for key, lease in writer.leases.items())
         self.writers[place] = self._writer()
 
     @precondition(lambda self: self.ghosts)
     @rule(data=st.data(), ttl=ttls)
     def wake_up_late(self, data: st.DataObject, ttl: float) -> None:
         """One that was thought dead goes on where it was: it saves, and renews."""
-        key, lease = data.draw(st.sampled_from(self.ghosts))
+        store, key, lease = data.draw(st.sampled_from(self.ghosts))
         self.count += 1
-        self._save(self.left[-1], key, (lease.epoch, self.count), ttl)
-        self._renew(self.left[-1], key, lease, ttl)
+        self._save(store, key, (lease.epoch, self.count), ttl)
+        self._renew(store, key, lease, ttl)
 
     @precondition(lambda self: self.clock)
     @rule(offset=st.floats(-_HALF_A_DAY, _HALF_A_DAY, allow_subnormal=False))
@@ -209,12 +230,19 @@ class StoreMachine(RuleBasedStateMachine):
                     assert entry.generation == kept.generation, f"{key}: and its generation"
 
     def _save(self, store: HandleStore, key: str, generation: tuple[int, int], ttl: float) -> None:
-        kept, checkpoint = self.kept[key], Checkpoint(f"handle {self.count}", wall=self.now)
-        wanted = generation >= kept.generation and generation[0] >= kept.claimed
+        checkpoint = self._checkpoint("handle")
         said = self._run(store.save(key, checkpoint, generation=generation, ttl=ttl))
+        self._saved(key, checkpoint, generation, ttl, said=said)
+
+    def _saved(self, key: str, checkpoint: Checkpoint, generation: tuple[int, int], ttl: float, *, said: bool) -> None:
+        kept = self.kept[key]
+        wanted = generation >= kept.generation and generation[0] >= kept.claimed
         assert said is wanted, f"{generation} after {kept.generation}, claimed {kept.claimed}: save says {wanted}"
         if wanted:
             kept.checkpoint, kept.generation, kept.expires = checkpoint, generation, self.now + ttl
+
+    def _checkpoint(self, handle: str) -> Checkpoint:
+        return Checkpoint(f"{self.count} {handle}".ljust(_HANDLE, "."), wall=self.now)
 
     def _renew(self, store: HandleStore, key: str, lease: Lease, ttl: float) -> None:
         kept = self.kept[key]
