@@ -27,7 +27,8 @@ class SqliteStore:
     machine loses power, the last moments before it may be missing, and the file is sound (WAL, ``synchronous=NORMAL``).
 
     A file that is broken, or that somebody else made, is never written to; each call then raises `StoreUnreadable`.
-    Do not put it on a network file system.
+    One that is removed, or replaced, while it is in use is made anew, or used as it is. Do not put it on a network file
+    system. A child that the process forks may go on with the store: it has a connection and a thread of its own.
 
     Args:
         path: of the file. Two more lie beside it while it is in use, ``-wal`` and ``-shm``; they hold handles, too.
