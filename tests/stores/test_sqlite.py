@@ -6,8 +6,6 @@ import asyncio
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -294,77 +292,6 @@ async def test_many_stores_may_begin_on_the_same_new_file_at_once(path: Path) ->
     assert len(await many[0].browse()) == 8
     for store in many:
         await store.aclose()
-
-
-@pytest.mark.parametrize("others", [(), ("-wal", "-shm")])
-async def test_a_file_that_was_removed_is_made_anew(others: tuple[str, ...], path: Path) -> None:
-    store, other = SqliteStore(path), SqliteStore(path)
-    await live(store, "one")
-    for name in ("", *others):
-        path.with_name(path.name + name).unlink()
-    assert await store.load("ada") is None
-    assert (await live(store, "two")).told == []
-    assert (await live(other, "three")).found == "two"
-    await store.aclose()
-    assert (await live(other, "four")).found == "three"
-    await other.aclose()
-
-
-async def test_so_is_one_in_whose_place_another_was_put(path: Path) -> None:
-    store, other = SqliteStore(path), SqliteStore(path.with_name("backup.db"))
-    await live(store, "one")
-    await live(other, "of the backup")
-    await other.aclose()
-    path.with_name("backup.db").replace(path)
-    for name in ("-wal", "-shm"):
-        path.with_name(path.name + name).unlink()
-    assert (await live(store, "two")).found == "of the backup"
-    await store.aclose()
-
-
-FORKS = """
-import asyncio, os, signal, sys
-from relive.core.checkpoint import Checkpoint
-from relive.stores.sqlite import SqliteStore
-
-async def save(handle, sequence):
-    return await store.save("ada", Checkpoint(handle), generation=(1, sequence), ttl=60.0)
-
-async def child():
-    print((await store.load("ada")).checkpoint.handle, await save("the child's", 2), flush=True)
-    os.read(ready, 1)
-    print(await save("the child's own", 3), flush=True)
-    await store.aclose()
-
-async def parent():
-    found = (await store.load("ada")).checkpoint.handle
-    await store.aclose()
-    return found
-
-store = SqliteStore(sys.argv[1])
-unused = SqliteStore(sys.argv[1])
-asyncio.run(save("the parent's", 1))
-ready, tell = os.pipe()
-if os.fork() == 0:
-    signal.alarm(30)  # a child that hangs is nobody's
-    asyncio.run(unused.aclose())
-    asyncio.run(child())
-    os._exit(0)
-asyncio.run(parent())
-os.write(tell, b"x")
-os.wait()
-"""
-
-
-def test_a_child_begins_anew_and_loses_nothing_when_its_parent_leaves(path: Path) -> None:
-    words = [sys.executable, "-W", "ignore", "-c", FORKS, str(path)]
-    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert said.stdout == "the parent's True\nTrue\n", said.stderr
-    store = SqliteStore(path)
-    found = asyncio.run(store.load("ada"))
-    asyncio.run(store.aclose())
-    assert found is not None
-    assert found.checkpoint == Checkpoint("the child's own")
 
 
 async def test_after_aclose_there_is_no_thread_and_no_store(path: Path) -> None:
