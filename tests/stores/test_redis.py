@@ -73,6 +73,41 @@ async def test_redis_that_does_not_answer_is_given_up_soon(mortal_redis: RedisSe
     await store.aclose()
 
 
+async def test_a_save_that_was_stuck_in_redis_never_follows_a_newer_one(mortal_redis: RedisServer) -> None:
+    hasty, patient = (RedisStore.from_url(mortal_redis.url, timeout=timeout) for timeout in (0.05, 10.0))
+    await hasty.load("ada")
+    mortal_redis.stop_answering()
+    for sequence in (1, 3):
+        with pytest.raises(StoreUnavailable):
+            await hasty.save("ada", Checkpoint(f"{sequence}"), generation=(1, sequence), ttl=60.0)
+    newer = asyncio.ensure_future(patient.save("ada", Checkpoint("2"), generation=(1, 2), ttl=60.0))
+    mortal_redis.go_on()
+    await newer
+    await patient.save("ada", Checkpoint("4"), generation=(1, 4), ttl=60.0)
+    stored = await patient.load("ada")
+    assert stored is not None
+    assert stored.checkpoint == Checkpoint("4")
+    await patient.aclose()
+    await hasty.aclose()
+
+
+async def test_redis_that_hangs_and_is_killed_then_keeps_what_it_acknowledged(mortal_redis: RedisServer) -> None:
+    store = RedisStore.from_url(mortal_redis.url, timeout=0.2)
+    assert await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
+    mortal_redis.stop_answering()
+    writing = asyncio.gather(
+        *(store.save("ada", Checkpoint(f"{n}"), generation=(1, n), ttl=60.0) for n in range(2, 40)),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0)
+    mortal_redis.kill()
+    assert {type(said) for said in await writing} == {StoreUnavailable}
+    mortal_redis.start()
+    life = await live(store, "next")
+    assert (life.found, life.told) == ("one", [])
+    await store.aclose()
+
+
 async def test_a_replica_is_not_written_to_and_its_connections_are_given_up(mortal_redis: RedisServer) -> None:
     store, other = RedisStore.from_url(mortal_redis.url), Redis.from_url(mortal_redis.url)
     await live(store, "one")

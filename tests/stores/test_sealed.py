@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from pathlib import Path
 
@@ -89,6 +90,26 @@ async def test_an_older_one_in_the_place_of_a_newer_is_refused() -> None:
     await store.save("ada", Checkpoint("new"), generation=(1, 2), ttl=60.0)
     await inner.save("ada", old, generation=(1, 2), ttl=60.0)
     await refused(store, "an older one took its place")
+
+
+async def test_an_older_one_over_a_store_that_tells_no_generation_is_not_noticed() -> None:
+    inner = KvStore(key_values())
+    store = SealedStore(inner, [OLD])
+    await store.save("ada", Checkpoint("old"), generation=(1, 1), ttl=60.0)
+    old = await taken(inner)
+    await store.save("ada", Checkpoint("new"), generation=(1, 2), ttl=60.0)
+    await inner.save("ada", old, generation=(1, 2), ttl=60.0)
+    assert (await live(store, "next")).found == "old"
+
+
+async def test_a_whole_record_that_is_put_back_is_not_noticed() -> None:
+    inner = MemoryStore()
+    store = SealedStore(inner, [OLD])
+    await store.save("ada", Checkpoint("old"), generation=(1, 1), ttl=60.0)
+    record = copy.deepcopy(inner._records["ada"])
+    await store.save("ada", Checkpoint("new"), generation=(1, 2), ttl=60.0)
+    inner._records["ada"] = record
+    assert (await live(store, "next")).found == "old"
 
 
 @pytest.mark.parametrize("over_kv", [False, True])

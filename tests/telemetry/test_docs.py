@@ -153,3 +153,12 @@ def test_a_recipe_makes_an_observer_of_one_session(name: str) -> None:
 def test_the_only_conventions_are_those_that_are_named() -> None:
     assert test_metrics.COMMON.keys() == {"gen_ai.provider.name", "gen_ai.request.model"}
     assert set(re.findall(r"gen_ai\.[a-z.]+", TEXT)) == {*test_metrics.COMMON, "gen_ai.conversation.id"}
+
+
+def test_every_cause_of_a_failure_is_listed() -> None:
+    sources = [PACKAGE / "core" / "actions" / "ending.py", PACKAGE / "runtime" / "runtime.py"]
+    text = "".join(source.read_text("utf-8") for source in sources)
+    causes = set(re.findall(r'(?:\bFailure|self\._fail)\(\s*"(\w+)"', text))
+    said = re.search(r"the failure's cause: (.*?)\.\n", TEXT, re.DOTALL)
+    assert said is not None
+    assert set(re.findall(r"`(\w+)`", said[1])) == causes

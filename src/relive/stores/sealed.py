@@ -35,8 +35,8 @@ class SealedStore:
     The key of the session, the generation and the expiry are sealed in with the checkpoint, and compared when it comes
     back. So what is refused, with `StoreUnreadable`, is a checkpoint that was never sealed, or with a key that is not
     among ours; one that was taken from another session; and one that is not of the generation that the store tells, as
-    when somebody has put an older one in its place. The last needs a store that is `Browsable`. If a whole store is put
-    back to an earlier day, nothing tells.
+    when somebody has put an older one in its place. The last needs a store that is `Browsable`. If a whole record
+    is put back, with the generation that the store had then, nothing tells; nor if the whole store is.
 
     In clear remain the key of the session, the model, times, generations, tombstones and owners. Offers leases and
     browsing if the inner store does.

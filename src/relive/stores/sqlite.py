@@ -27,7 +27,8 @@ class SqliteStore:
     machine loses power, the last moments before it may be missing, and the file is sound (WAL, ``synchronous=NORMAL``).
 
     A file that is broken, or that somebody else made, is never written to; each call then raises `StoreUnreadable`.
-    Do not put it on a network file system.
+    One that is removed, or replaced, while it is in use is made anew, or used as it is. Do not put it on a network file
+    system. A child that the process forks may go on with the store: it has a connection and a thread of its own.
 
     Args:
         path: of the file. Two more lie beside it while it is in use, ``-wal`` and ``-shm``; they hold handles, too.
@@ -41,8 +42,8 @@ class SqliteStore:
         self.path = Path(path).absolute()
         self._wall = wall
         self._file = SqliteFile(self.path, patience)
-        self._worker = Worker(f"relive {self.path.name}", self._file.close)
         self._closed = False
+        self._begin()
 
     def __repr__(self) -> str:
         return f"<SqliteStore: {self.path}>"
@@ -93,12 +94,22 @@ class SqliteStore:
         """Finish what was asked for, and end the thread."""
         if not self._closed:
             self._closed = True
-            await self._worker.stop()
+            await self._here().stop()
 
     async def _do(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable(str(self.path), "the store was closed")
-        return await self._worker.do(work)
+        return await self._here().do(work)
+
+    def _here(self) -> Worker:
+        """The thread, in the process that this is: a child has none of its parent's."""
+        if self._process != os.getpid():
+            self._begin()
+        return self._worker
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._worker = Worker(f"relive {self.path.name}", self._file.close)
 
 
 _: tuple[type[HandleStore], type[Leases], type[Browsable]] = (SqliteStore, SqliteStore, SqliteStore)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from relive.errors import StoreError, StoreUnavailable, StoreUnreadable
 from relive.ports import Lease
+from relive.stores.forks import close_before_forks
 from relive.stores.record import MEMORY, Record, decode_checkpoint, unreadable
 
 P = ParamSpec("P")
@@ -80,7 +82,8 @@ def _mapped(
 
     def mapped(self: SqliteFile, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return method(self, *args, **kwargs)
+            with self.in_use:
+                return method(self, *args, **kwargs)
         except sqlite3.Error as exc:
             error = _error(self.where, exc)
         except OSError as exc:
@@ -100,10 +103,13 @@ class SqliteFile:
 
     def __init__(self, path: Path, patience: float) -> None:
         self.where = str(path)
+        self.in_use = threading.RLock()
         self._path = path
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
         self._swept = float("-inf")
+        close_before_forks(self)
 
     @_mapped
     def load(self, key: str, now: float) -> tuple[bytes | None, frozenset[str]]:
@@ -191,10 +197,11 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the connection; what is done next opens another."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
+        with self.in_use:
+            if self._connection is not None:
+                connection, self._connection = self._connection, None
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
 
     def _record(self, text: object, *columns: Any) -> Record:
         if tuple(map(type, columns)) != _TYPES or not isinstance(text, bytes | None):
@@ -230,13 +237,18 @@ class SqliteFile:
     def _open(self, *, make: bool) -> sqlite3.Connection | None:
         """The connection; None if there is no file, and none is to be made."""
         if self._connection is not None:
-            return self._connection
+            if _identity(self._path) == self._opened:
+                return self._connection
+            self.close()  # the file was removed, or another took its place: nobody would find what is written to it
         if make:
             _make(self._path)
-        elif not self._path.exists():
+        self._opened = _identity(self._path)
+        if self._opened is None:
             return None
-        # Transactions begin where we say so. Python would begin one at its own discretion.
-        self._connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None)
+        # Transactions begin where we say so: Python would begin one at its own discretion. Whoever forks closes it.
+        self._connection = sqlite3.connect(
+            self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
         self._connection.text_factory = bytes  # Python would quote what it cannot decode, and that may be a handle
         self._connection.execute("PRAGMA synchronous = NORMAL")
         if self._is_new(self._connection):
@@ -296,6 +308,15 @@ def _together(database: sqlite3.Connection, how: str = "IMMEDIATE") -> Generator
     database.execute(f"BEGIN {how}")
     with database:
         yield
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tells a file from another that is put in its place; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _text(value: bytes) -> str:
