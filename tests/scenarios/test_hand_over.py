@@ -205,6 +205,8 @@ async def test_ownership_needs_a_store_that_offers_leases() -> None:
 
         async def load(self, key: str) -> None: ...
 
+        save = condemn = delete = aclose = load
+
     plain: Any = Plain()
     for options in ({"store": plain, "key": "ada"}, {}):
         with pytest.raises(relive.SettingError, match="must offer leases"):
