@@ -54,7 +54,8 @@ class Failure:
     """Why a session was given up."""
 
     cause: str
-    "One word for programs: ``fatal``, ``gave_up``, ``poisoned``, ``seed_refused``."
+    """One word for programs: ``fatal``, ``gave_up``, ``poisoned``, ``seed_refused``; from the runtime also
+    ``session_taken`` (another worker owns it) and ``internal`` (something raised that may not)."""
     drop: Dropped | None = None
     "The end of the last connection, if that is what it was."
     detail: str = ""
