@@ -18,6 +18,13 @@ from relive.runtime.tasks import Tasks
 POLICY = Policy(stable_after=0.5, probe=False)
 
 
+def begun(shelf: Shelf) -> Keeper:
+    """A keeper at work, without a session."""
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper.begin(Tasks(lambda *_: None))
+    return keeper
+
+
 @simulated
 async def test_of_those_that_wait_only_the_newest_is_saved() -> None:
     shelf = Shelf()
@@ -152,8 +159,7 @@ async def test_without_a_store_handles_are_kept_and_condemned_in_memory_only() -
 async def test_what_the_store_did_not_do_is_tried_again_later_and_ever_later() -> None:
     """P3 P4: also if the session has nothing new to save for an hour."""
     shelf = Shelf()
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
-    keeper.begin(Tasks(lambda *_: None))
+    keeper = begun(shelf)
     shelf.raises = {"save": OSError("disk full"), "condemn": OSError("disk full")}
     keeper.condemn("bad")
     keeper.save(Checkpoint("one"))
@@ -173,8 +179,7 @@ async def test_what_the_store_did_not_do_is_tried_again_later_and_ever_later() -
 @simulated
 async def test_what_comes_last_is_tried_although_what_came_before_fails() -> None:
     shelf = Shelf()
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
-    keeper.begin(Tasks(lambda *_: None))
+    keeper = begun(shelf)
     shelf.hung.add("save")
     keeper.save(Checkpoint("one"))
     await asyncio.sleep(1.0)
@@ -203,8 +208,7 @@ async def test_a_store_that_says_it_was_cancelled_has_failed_and_is_tried_again(
 @simulated
 async def test_what_hangs_at_the_end_is_not_said_to_be_saved() -> None:
     shelf = Shelf()
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
-    keeper.begin(Tasks(lambda *_: None))
+    keeper = begun(shelf)
     shelf.hung.add("save")
     keeper.save(Checkpoint("one"))
     keeper.end()
@@ -232,8 +236,7 @@ async def test_another_worker_may_have_the_session_only_once_its_connection_is_g
 @simulated
 async def test_a_tombstone_that_cannot_be_put_up_does_not_hold_up_the_newest_handle() -> None:
     shelf = Shelf()
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
-    keeper.begin(Tasks(lambda *_: None))
+    keeper = begun(shelf)
     shelf.raises["condemn"] = OSError("disk full")
     keeper.condemn("bad")
     keeper.save(Checkpoint("one"))

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import pytest
 from opentelemetry.metrics import Counter, Histogram, NoOpMeter, UpDownCounter
+from tests.scenarios.test_states import QUICK, eventful
 from tests.scenarios.world import simulated, world
 from tests.telemetry import readings as told, test_logging, test_metrics
-from tests.telemetry.test_spans import QUICK, ordinary
 
 import relive
 from relive.ports import Notice
@@ -88,7 +88,7 @@ def test_every_metric_is_listed_with_its_kind_and_its_unit() -> None:
 async def test_every_metric_has_the_attributes_that_are_listed() -> None:
     readings = told.Readings()
     async with world(policy=QUICK, observers=[readings.observer()]) as w:
-        await ordinary(w)
+        await eventful(w)
     server = FakeLiveServer(ServerScript(models=frozenset({"another"})))
     with pytest.raises(relive.SessionFailed):
         async with world(server=server, observers=[readings.observer()]):
@@ -109,7 +109,7 @@ async def test_every_metric_has_the_attributes_that_are_listed() -> None:
 async def test_every_span_has_the_attributes_that_are_listed() -> None:
     readings = told.Readings()
     async with world(policy=QUICK, observers=[readings.observer(conversation="ada")]) as w:
-        await ordinary(w)
+        await eventful(w)
     seen: dict[str, set[str]] = {}
     for span in readings.spans:
         seen.setdefault(span.name, set()).update(span.attributes or {})

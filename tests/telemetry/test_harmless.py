@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
+from tests.scenarios.test_states import QUICK, eventful
 from tests.scenarios.world import simulated, world
 from tests.telemetry.readings import Readings
-from tests.telemetry.test_spans import QUICK, ordinary
 
 import relive
 from relive.ports import Notice, Stats
@@ -64,7 +64,7 @@ BROKEN = {
 
 async def lived(*observers: Any) -> list[str]:
     async with world(policy=QUICK, observers=observers) as w:
-        await ordinary(w)
+        await eventful(w)
     return w.transcript
 
 

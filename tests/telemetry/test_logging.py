@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.scenarios.test_states import QUICK, eventful
 from tests.scenarios.world import simulated, world
-from tests.telemetry.test_spans import QUICK, ordinary
 
 import relive
 from relive.core.effects import Verdict
@@ -58,7 +58,7 @@ def test_an_ordinary_life_is_a_line_for_each_step_and_each_notice(kept: Kept) ->
     @simulated
     async def life() -> None:
         async with world(policy=QUICK) as w:
-            await ordinary(w)
+            await eventful(w)
 
     life()
     assert kept.lines == [

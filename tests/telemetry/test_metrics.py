@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 import pytest
+from tests.scenarios.test_states import QUICK, eventful
 from tests.scenarios.world import simulated, world
 from tests.telemetry.readings import COMMON, Readings
-from tests.telemetry.test_spans import QUICK, ordinary
 
 import relive
 from relive.core.effects import Verdict
@@ -28,7 +28,7 @@ def step(source: str, dest: str, event: str, at: float, verdict: Verdict | None 
 async def test_an_ordinary_life_in_numbers() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer(conversation="ada")]) as w:
-        await ordinary(w)
+        await eventful(w)
         stats = w.session.stats
     points = readings.points
     assert points("relive.connections") == {
@@ -52,7 +52,7 @@ async def test_an_ordinary_life_in_numbers() -> None:
 async def test_the_gap_of_a_handover_lasts_until_frames_flow_again_and_names_what_began_it() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer()]) as w:
-        await ordinary(w)
+        await eventful(w)
     waited = readings.points("relive.state.duration")["state=WAITING"][1]
     assert waited > 0
     assert readings.points("relive.handover.gap") == {
@@ -66,7 +66,7 @@ async def test_the_gap_of_a_handover_lasts_until_frames_flow_again_and_names_wha
 async def test_time_in_state_adds_up_to_the_session_and_nobody_is_left_in_one() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer()]) as w:
-        await ordinary(w)
+        await eventful(w)
         during = readings.points("relive.sessions")
     assert during["state=ACTIVE"] == 1
     assert sum(during.values()) == 1
@@ -153,7 +153,7 @@ def test_an_observer_that_missed_transitions_still_counts_each_session_once() ->
 async def test_no_label_names_a_session() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer(conversation="ada")]) as w:
-        await ordinary(w)
+        await eventful(w)
     every: list[Any] = [point for metric in readings.metrics().values() for point in metric.data.data_points]
     names = {name for point in every for name in point.attributes}
     assert names == {*COMMON, "error.type", *(f"relive.{name}" for name in ("event", "notice", "reason", "state",

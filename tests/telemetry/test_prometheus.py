@@ -6,9 +6,9 @@ import urllib.request
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.scenarios.test_states import QUICK, eventful
 from tests.scenarios.world import simulated, world
 from tests.telemetry.test_docs import play
-from tests.telemetry.test_spans import QUICK, ordinary
 
 
 @pytest.mark.sockets
@@ -19,7 +19,7 @@ def test_prometheus_can_scrape_what_sessions_do() -> None:
     @simulated
     async def life() -> None:
         async with world(policy=QUICK, observers=[telemetry.observer(model="m", conversation="Ada Lovelace")]) as w:
-            await ordinary(w)
+            await eventful(w)
 
     life()
     try:

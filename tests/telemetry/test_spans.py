@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from tests.runtime.puppets import Exchange, moment, playing, simulated as played, staged, update
-from tests.scenarios.world import World, simulated, world
+from tests.scenarios.test_states import QUICK, eventful
+from tests.scenarios.world import simulated, world
 from tests.telemetry.readings import COMMON, Readings
 
 import relive
@@ -17,28 +18,12 @@ from relive.telemetry.opentelemetry import Telemetry
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_script import CLOSES, ServerScript
 
-QUICK = relive.Policy(stable_after=0.5)
-
-
-async def ordinary(w: World) -> None:
-    """One life: GoAway, a reset and a refused dial, a dead handle, a close. Two seconds between two of them."""
-    for deed in (
-        lambda: w.go_away(30.0),
-        lambda: (w.server.refuse_next(503), w.reset()),
-        lambda: (w.act(w.server.expire_handles), w.close(*CLOSES["internal_error"])),
-    ):
-        await w.ask("hello")
-        await w.turn()
-        await asyncio.sleep(1.0)
-        deed()
-        await asyncio.sleep(2.0)
-
 
 @simulated
 async def test_an_ordinary_life_is_a_span_with_one_for_each_dial_and_each_connection() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer()]) as w:
-        await ordinary(w)
+        await eventful(w)
     assert readings.tree() == [
         "session 9.24",
         "  dial 0.00 #1 CONNECTING [dialled]",
@@ -58,7 +43,7 @@ async def test_an_ordinary_life_is_a_span_with_one_for_each_dial_and_each_connec
 async def test_a_go_away_is_an_event_with_its_lead_and_a_time_of_its_own() -> None:
     readings = Readings()
     async with world(policy=QUICK, observers=[readings.observer()]) as w:
-        await ordinary(w)
+        await eventful(w)
     (connection,) = [span for span in readings.spans if "draining" in str([event.name for event in span.events])]
     heard, drain = connection.events
     assert dict(heard.attributes or {}) == {"relive.connection": 1, "relive.seconds": 30.0}

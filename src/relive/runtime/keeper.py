@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar, cast
 
 from relive.core import events as ev
@@ -12,7 +13,7 @@ from relive.core.checkpoint import Checkpoint
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Leases, Stored, Transport
 from relive.runtime.owner import Owner
-from relive.runtime.tasks import Tasks, being_cancelled, start
+from relive.runtime.tasks import Tasks, start, survived
 
 T = TypeVar("T")
 
@@ -93,18 +94,14 @@ class Keeper:
 
     async def load(self, transport: Transport) -> ev.CheckpointLoaded | ev.CheckpointNotLoaded:
         """What the store holds, compared with what it would be used for."""
-        try:
+        with survived(partial(self._fail, "load")):  # a store is somebody else's code, as is what it returns
             async with asyncio.timeout(self._policy.load_timeout):
                 stored = await self._store.load(self._key)
                 fact = compared(stored, transport.model, transport.backend)
-        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code, as is what it returns
-            if being_cancelled():
-                raise
-            self._fail("load", exc)
-            return ev.CheckpointNotLoaded()
-        if stored is not None and stored.checkpoint is not None:
-            self._ours |= {stored.checkpoint.handle}
-        return fact
+            if stored is not None and stored.checkpoint is not None:
+                self._ours |= {stored.checkpoint.handle}
+            return fact
+        return ev.CheckpointNotLoaded()
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Have this kept; an older one that still waits is not saved at all."""
@@ -186,15 +183,11 @@ class Keeper:
         return self.settled or self._taken
 
     async def _try(self, what: str, work: Callable[[T], Awaitable[None]], thing: T) -> bool:
-        try:
+        with survived(partial(self._fail, what)):
             async with asyncio.timeout(self._policy.save_timeout):
                 await work(thing)
-        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
-            if being_cancelled():
-                raise
-            self._fail(what, exc)
-            return False
-        return True
+            return True
+        return False
 
     async def _save(self, checkpoint: Checkpoint) -> None:
         loop = asyncio.get_running_loop()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from relive.core.policy import Policy
 from relive.errors import SessionTaken
 from relive.ports import Lease, Leases
-from relive.runtime.tasks import Tasks, being_cancelled
+from relive.runtime.tasks import Tasks, survived
 
 _LOOK_AGAIN = 1.0  # seconds at most between two looks at a session that another worker owns
 
@@ -87,17 +88,11 @@ class Owner:
         wait = ttl / 3
         while True:
             await asyncio.sleep(wait)
-            try:
-                # Three attempts, though each may hang, before it has run out.
+            wait, ours = ttl / 12, True  # three attempts, though each may hang, before it has run out
+            with survived(partial(self._trouble, "renewing the lease")):
                 async with asyncio.timeout(min(self._policy.save_timeout, ttl / 6)):
                     ours = await self.keep()
-            except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
-                if being_cancelled():
-                    raise
-                self._trouble("renewing the lease", exc)
-                wait = ttl / 12
-                continue
-            wait = ttl / 3
+                wait = ttl / 3
             if not ours:
                 self.lost()
                 return
@@ -128,10 +123,6 @@ class Owner:
         await self._let_go(self._lease)
 
     async def _let_go(self, lease: Lease) -> None:
-        try:
+        with survived(partial(self._trouble, "releasing the lease")):
             async with asyncio.timeout(self._policy.save_timeout):
                 await self._leases.release(self._key, lease)
-        except (Exception, asyncio.CancelledError) as exc:  # a store is somebody else's code
-            if being_cancelled():
-                raise
-            self._trouble("releasing the lease", exc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
 log = logging.getLogger("relive")
@@ -28,10 +28,19 @@ async def _in_its_turn(work: Work) -> None:
     await work
 
 
-def being_cancelled() -> bool:
-    """Whether a `CancelledError` is meant for the task that runs: somebody else's code may raise one all by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+@contextlib.contextmanager
+def survived(trouble: Callable[[BaseException], object]) -> Generator[None]:
+    """Go on after whatever somebody else's code raises, once `trouble` has been told of it.
+
+    That code may also raise a `CancelledError` all by itself; one that is meant for the task that runs is raised.
+    """
+    try:
+        yield
+    except (Exception, asyncio.CancelledError) as exc:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        trouble(exc)
 
 
 def complain(text: str, *args: object, exc: BaseException) -> None:

@@ -234,9 +234,11 @@ class _Fields:
 
 def _encodable(text: str) -> bool:
     """Whether it is whole. JSON can say half a character, which would raise later, in an error that holds all of it."""
-    with contextlib.suppress(UnicodeEncodeError):
-        return bool(text.encode()) or not text
-    return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
