@@ -1,0 +1,63 @@
+"""Colours. An event has that of where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from relive.diagrams.model import Origin
+
+
+@attrs.frozen
+class Palette:
+    """The colours of a theme. Text on the ground has a contrast of 4.5 at least."""
+
+    ground: str
+    ink: str
+    muted: str
+    card: str
+    edge: str
+    frame: str
+    events: Mapping[Origin, str]
+
+
+LIGHT: Final = Palette(
+    ground="#ffffff",
+    ink="#1f2328",
+    muted="#57606a",
+    card="#f6f8fa",
+    edge="#8c959f",
+    frame="#d0d7de",
+    events={
+        "server": "#1d4ed8",
+        "application": "#15803d",
+        "clock": "#a84d00",
+        "network": "#be123c",
+        "inside": "#57606a",
+    },
+)
+DARK: Final = Palette(
+    ground="#0d1117",
+    ink="#e6edf3",
+    muted="#9198a1",
+    card="#161b22",
+    edge="#6e7681",
+    frame="#30363d",
+    events={
+        "server": "#7cb8ff",
+        "application": "#6fdd8b",
+        "clock": "#f0b35a",
+        "network": "#ff8fa3",
+        "inside": "#a3adba",
+    },
+)
+BOTH: Final[Mapping[Origin, str]] = {
+    "server": "#3b7ddd",
+    "application": "#2a9454",
+    "clock": "#b87500",
+    "network": "#d9486e",
+    "inside": "#7d8590",
+}
+"For text on a ground that nobody knows."

@@ -1,0 +1,142 @@
+"""A picture before it is written down: boxes, strokes and labels with their places, in pixels.
+
+A layout (`relive.diagrams.lifecycle`, `.view`, `.ladder`) makes one of a diagram, `relive.diagrams.svg` writes it. All
+text is set in a monospaced font, so that its width is known without any font at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from relive.diagrams.arrows import Arrow, Clause, Fork
+from relive.diagrams.text import cells, chopped, printable
+
+CELL: Final = 7.55
+"Width of a character of a label; no common monospaced font is wider at that size."
+LINE: Final = 16.0
+NAME_CELL: Final = 9.2
+"Width of a character of a state's name."
+
+Point = tuple[float, float]
+
+
+@attrs.frozen
+class Word:
+    """What is not broken across lines."""
+
+    text: str
+    event: str | None = None
+    "The event that it names; None for guards and orders."
+
+
+@attrs.frozen
+class Label:
+    """What is written at a stroke: for each clause its lines."""
+
+    x: float
+    y: float
+    "Of the upper left corner."
+    clauses: tuple[tuple[tuple[Word, ...], ...], ...]
+
+    @property
+    def width(self) -> float:
+        """Of the longest line."""
+        return max((_width(line) for clause in self.clauses for line in clause), default=0) * CELL
+
+    @property
+    def height(self) -> float:
+        """Of all lines."""
+        return sum(len(clause) for clause in self.clauses) * LINE
+
+
+@attrs.frozen
+class Box:
+    """A state, or a fork."""
+
+    end: str | Fork
+    x: float
+    y: float
+    width: float
+    height: float
+    note: tuple[str, ...] = ()
+    "What the state means, in a few words."
+    faint: bool = False
+    "It is where the arrow began: nothing has changed."
+
+
+@attrs.frozen
+class Stroke:
+    """An arrow, or several that say the same, with its way and its label."""
+
+    arrows: tuple[Arrow, ...]
+    points: tuple[Point, ...]
+    "Only the last is a tip. Each lies right of, left of, above or below the one before."
+    label: Label | None
+    main: bool = False
+    "An ordinary life takes it."
+
+
+@attrs.frozen
+class Frame:
+    """A line around states that have something in common."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+    text_at: Point
+
+
+@attrs.frozen
+class Picture:
+    """All of it."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    strokes: tuple[Stroke, ...]
+    begin: tuple[Point, ...] = ()
+    "The way from the dot to the first state."
+    frames: tuple[Frame, ...] = ()
+    legend: Point | None = None
+    small: bool = False
+    "It can also be seen on a phone, with larger names and no labels."
+
+
+def label(clauses: tuple[Clause, ...], x: float, y: float, columns: int) -> Label:
+    """Clauses, broken into lines of at most so many columns."""
+    return Label(x, y, tuple(tuple(_wrapped(clause, columns)) for clause in clauses if str(clause)))
+
+
+def name_lines(name: str, columns: int = 24) -> list[str]:
+    """The name of a state, in lines of at most so many columns."""
+    return chopped(printable(name), columns)
+
+
+def _wrapped(clause: Clause, columns: int) -> Iterator[tuple[Word, ...]]:
+    line: list[Word] = []
+    for word in _words(clause, columns):
+        if line and (_width((*line, word)) > columns or line[-1].text.endswith(";")):
+            yield tuple(line)
+            line = []
+        line.append(word)
+    yield tuple(line)
+
+
+def _words(clause: Clause, columns: int) -> Iterator[Word]:
+    """The words of `str(clause)`, none of them longer than a line."""
+    for number, event in enumerate(clause.events, 1):
+        said = printable(event) + ("," if number < len(clause.events) else "")
+        yield from (Word(piece, event) for piece in chopped(said, columns))
+    for number, way in enumerate(clause.ways, 1):
+        said = f"{way}{';' if number < len(clause.ways) else ''}"
+        for word in said.replace(" |", "\0|").replace("/ ", "/\0").split():
+            yield from (Word(piece) for piece in chopped(printable(word.replace("\0", " ")), columns))
+
+
+def _width(line: tuple[Word, ...]) -> int:
+    return sum(cells(word.text) for word in line) + len(line) - 1
