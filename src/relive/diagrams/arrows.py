@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from relive.diagrams.model import Diagram, Edge, Origin
+from relive.diagrams.text import printable
 
 ELSE: Final = "else"
 "Stands for a guard that always agrees, where others are asked before."
@@ -44,8 +45,8 @@ class Way:
     actions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        asked = f" [{' | '.join(self.guards)}]" if self.guards else ""
-        return asked + (f" / {', '.join(self.actions)}" if self.actions else "")
+        asked = f" [{' | '.join(map(printable, self.guards))}]" if self.guards else ""
+        return asked + (f" / {', '.join(map(printable, self.actions))}" if self.actions else "")
 
 
 @attrs.frozen
@@ -57,7 +58,12 @@ class Clause:
     ways: tuple[Way, ...]
 
     def __str__(self) -> str:
-        return (", ".join(self.events) + ";".join(str(way) for way in self.ways)).strip()
+        return (", ".join(map(printable, self.events)) + self.outcome).strip()
+
+    @property
+    def outcome(self) -> str:
+        """What is written behind the events."""
+        return ";".join(str(way) for way in self.ways)
 
 
 @attrs.frozen

@@ -54,4 +54,4 @@ def _clause(diagram: Diagram, clause: Clause) -> str:
         f'<font color="{LIGHT.events[diagram.origin(event)]}">{html.escape(printable(event))}</font>'
         for event in clause.events
     )
-    return (events + html.escape(printable(";".join(str(way) for way in clause.ways)))).strip()
+    return (events + html.escape(clause.outcome)).strip()

@@ -16,7 +16,7 @@ from relive.diagrams.text import printable
 
 # What a state may be called in the text itself. Words of the grammar are lower case; `fork1` and `state1` are ours.
 _PLAIN: Final = re.compile(r"[A-Z][A-Z0-9_]*")
-_SAFE: Final = re.compile(r"[^\w ,()\[\]|/.&-]")
+_SAFE: Final = re.compile(r"[^\w ,()\[\]|/.-]")
 
 
 def mermaid(diagram: Diagram, options: Options = GUARDS) -> str:
@@ -34,7 +34,7 @@ def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork
     yield "direction TB"
     for end, name in names.items():
         if isinstance(end, str):
-            yield f'state "{_escaped(end)}" as {name}'
+            yield f'state "{_escaped(printable(end))}" as {name}'
         elif end.name:
             yield f'state "{end.name}" as {name}'
         else:
@@ -58,10 +58,12 @@ def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork
 
 
 def _clause(diagram: Diagram, clause: Clause) -> str:
-    events = ", ".join(f"<font color={BOTH[diagram.origin(event)]}>{_escaped(event)}</font>" for event in clause.events)
-    return (events + _escaped(";".join(str(way) for way in clause.ways))).strip()
+    events = ", ".join(
+        f"<font color={BOTH[diagram.origin(event)]}>{_escaped(printable(event))}</font>" for event in clause.events
+    )
+    return (events + _escaped(clause.outcome)).strip()
 
 
 def _escaped(text: str) -> str:
     """Text that means nothing to Mermaid: what is neither a letter nor harmless is written as an entity."""
-    return _SAFE.sub(lambda found: f"#{ord(found.group())};", printable(text))
+    return _SAFE.sub(lambda found: f"#{ord(found.group())};", text)

@@ -133,9 +133,10 @@ def _words(clause: Clause, columns: int) -> Iterator[Word]:
         said = printable(event) + ("," if number < len(clause.events) else "")
         yield from (Word(piece, event) for piece in chopped(said, columns))
     for number, way in enumerate(clause.ways, 1):
+        # A bar does not begin a line, and a slash does not end one.
         said = f"{way}{';' if number < len(clause.ways) else ''}"
         for word in said.replace(" |", "\0|").replace("/ ", "/\0").split():
-            yield from (Word(piece) for piece in chopped(printable(word.replace("\0", " ")), columns))
+            yield from (Word(piece) for piece in chopped(word.replace("\0", " "), columns))
 
 
 def _width(line: tuple[Word, ...]) -> int:

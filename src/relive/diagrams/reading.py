@@ -5,7 +5,7 @@ That library is not imported: a machine is known by what it has. Only `relive.co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from relive.core.schema import Table
@@ -22,7 +22,7 @@ _TOLD: Final[dict[Origin, str]] = {
     "application": "ConnectRequested CloseRequested InputAccepted SeedAnswered SeedRefused",
     "inside": "CheckpointLoaded CheckpointNotLoaded DialStarted SafePointReached",
 }
-ORIGIN_OF: Final = {name: origin for origin, names in _TOLD.items() for name in names.split()}
+ORIGIN_OF: Final[Mapping[str, Origin]] = {name: origin for origin, names in _TOLD.items() for name in names.split()}
 "Where each kind of fact comes from. An embedder's own are told by the application; deadlines by the clock."
 
 
@@ -38,12 +38,14 @@ def of_table(table: Table[Any, Any, Any]) -> Diagram:
         )
         for row in table
     )
-    origins: dict[str, Origin] = {
-        _short(name): "clock" if name.startswith(_DEADLINE) else ORIGIN_OF.get(name, "application")
-        for row in table
-        for name in row.triggers
-    }
+    origins: dict[str, Origin] = {_short(name): _origin(name) for row in table for name in row.triggers}
     return Diagram(table.states, rules, table.initial, table.final, origins)
+
+
+def _origin(trigger: str) -> Origin:
+    if trigger.startswith(_DEADLINE):
+        return "clock"
+    return ORIGIN_OF.get(trigger, "application")
 
 
 def _short(trigger: str) -> str:

@@ -49,7 +49,7 @@ class _Writer:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             'role="img">'
         )
-        yield f"<title>{_escaped(what)}</title>"
+        yield _title(what)
         yield f"<style>{self._style()}</style>"
         yield f'<rect width="{width}" height="{height}" fill="{self.palette.ground}"/>'
         yield from self._frames()
@@ -93,13 +93,14 @@ class _Writer:
             yield (
                 f'<rect x="{_n(frame.x)}" y="{_n(frame.y)}" width="{_n(frame.width)}" height="{_n(frame.height)}" '
                 f'rx="14" fill="none" stroke="{self.palette.frame}" stroke-width="1.5"/>'
-                f'<text class="note" x="{_n(x)}" y="{_n(y)}">{_escaped(frame.text)}</text>'
+                f'<text class="note" x="{_n(x)}" y="{_n(y)}">{html.escape(frame.text)}</text>'
             )
 
     def _stroke(self, stroke: Stroke) -> Iterator[str]:
         colour = self.palette.events[origin(self.diagram, stroke.arrows[0])]
         yield '<g class="arrow">'
-        yield f"<title>{_escaped(chr(10).join(told(self.diagram, stroke.arrows)))}</title>"
+        said = "\n".join(html.escape(printable(line)) for line in told(self.diagram, stroke.arrows))
+        yield f"<title>{said}</title>"
         dashed = any(arrow.stays for arrow in stroke.arrows)
         yield from _way(stroke.points, colour, main=stroke.main, dashed=dashed)
         if stroke.label is not None and stroke.label.clauses:
@@ -120,7 +121,9 @@ class _Writer:
 
     def _word(self, text: str, event: str | None) -> str:
         return (
-            _escaped(text) if event is None else f'<tspan class="{self.diagram.origin(event)}">{_escaped(text)}</tspan>'
+            html.escape(text)
+            if event is None
+            else f'<tspan class="{self.diagram.origin(event)}">{html.escape(text)}</tspan>'
         )
 
     def _box(self, box: Box) -> Iterator[str]:
@@ -129,7 +132,7 @@ class _Writer:
         if isinstance(end, Fork) and not end.name:
             turned = ""
             meaning = f"in {' or '.join(end.sources)}, on {', '.join(end.events)}"
-            yield f'<g class="fork"><title>{_escaped(meaning)}</title>'
+            yield f'<g class="fork">{_title(meaning)}'
             if box.width == box.height:
                 turned = f' transform="rotate(45 {_n(box.x + box.width / 2)} {_n(box.y + box.height / 2)})"'
             yield f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{colours.ink}"{turned}/></g>'
@@ -137,7 +140,7 @@ class _Writer:
         kind, name = ("anywhere", end.name) if isinstance(end, Fork) else ("unchanged" if box.faint else "state", end)
         dashed = kind != "state" or end in self.diagram.unreachable
         strong = end == self.diagram.focus and not box.faint
-        yield f'<g class="{kind}"><title>{_escaped(name)}</title>'
+        yield f'<g class="{kind}">{_title(name)}'
         yield (
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="12" fill="{colours.card}" '
             f'stroke="{colours.ink if strong else colours.edge}" stroke-width="{2 if strong else 1.5}"'
@@ -169,10 +172,10 @@ def _centred(box: Box, lines: list[str], kind: str, step: float, note: tuple[str
     for line in lines:
         # A script whose letters have widths of their own is made to fit.
         fit = "" if line.isascii() else f' textLength="{_n(cells(line) * 9)}" lengthAdjust="spacingAndGlyphs"'
-        yield f'<text class="{kind}" x="{x}" y="{_n(y)}" text-anchor="middle"{fit}>{_escaped(line)}</text>'
+        yield f'<text class="{kind}" x="{x}" y="{_n(y)}" text-anchor="middle"{fit}>{html.escape(line)}</text>'
         y += step
     for line in note:
-        yield f'<text class="note" x="{x}" y="{_n(y)}" text-anchor="middle">{_escaped(line)}</text>'
+        yield f'<text class="note" x="{x}" y="{_n(y)}" text-anchor="middle">{html.escape(line)}</text>'
         y += 15
 
 
@@ -225,5 +228,5 @@ def _n(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _escaped(text: str) -> str:
-    return html.escape("\n".join(printable(line) for line in text.split("\n")))
+def _title(text: str) -> str:
+    return f"<title>{html.escape(printable(text))}</title>"
