@@ -14,8 +14,10 @@ from rich.console import Console
 
 import relive
 from relive.cli.demo import Backend, run_demo, run_live
+from relive.cli.diagram import diagram
 from relive.cli.handles import handles
 from relive.cli.interrupts import interruptible
+from relive.cli.named import NotThere, load, load_table
 from relive.cli.plan import make_plan
 from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
@@ -120,9 +122,9 @@ def _explore(
     from relive.cli import explore
 
     try:
-        more = explore.load(facts) if facts is not None else None
-        findings = explore.explore(explore.load_table(table), more)
-    except (explore.CannotExplore, relive.TableError) as exc:
+        more = load(facts) if facts is not None else None
+        findings = explore.explore(load_table(table), more)
+    except (NotThere, relive.TableError) as exc:
         raise typer.BadParameter(str(exc)) from exc
     if as_json:
         typer.echo(json.dumps(findings.as_json(), indent=2))
@@ -132,6 +134,7 @@ def _explore(
         raise typer.Exit(1)
 
 
+app.command("diagram")(diagram)
 app.command("simulate")(simulate)
 app.add_typer(handles, name="handles")
 

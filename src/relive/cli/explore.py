@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
@@ -14,15 +11,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from relive.core.schema import Table
-from relive.core.table import TABLE
 from relive.testing.walk import Kind, Move, Place, Taken, moves, walk
 
 Moves: TypeAlias = Callable[[Place], Iterator[Move]]
 Edge: TypeAlias = tuple[str, str, str]
-
-
-class CannotExplore(Exception):
-    """What was asked for is not there, or is not what it should be."""
 
 
 @attrs.frozen
@@ -64,34 +56,6 @@ class Findings:
             "edges_never_taken": [list(edge) for edge in self.never],
             "sound": self.sound,
         }
-
-
-def load(name: str) -> Any:
-    """What ``package.module:NAME`` stands for.
-
-    Raises:
-        CannotExplore: it stands for nothing.
-    """
-    module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
-        raise CannotExplore(f"{name!r} is not of the form package.module:NAME")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: an embedder's package need not be installed
-    try:
-        return getattr(import_module(module), attribute)
-    except ImportError as exc:
-        raise CannotExplore(f"cannot import {module}: {exc}") from exc
-    except AttributeError as exc:
-        raise CannotExplore(f"{module} has no {attribute}") from exc
-    finally:
-        sys.path.pop(0)
-
-
-def load_table(name: str | None) -> Table[Any, Any, Any]:
-    """The table of that name; ours without one."""
-    table = TABLE if name is None else load(name)
-    if not isinstance(table, Table):
-        raise CannotExplore(f"{name} is a {type(table).__name__}, not a relive.core.schema.Table")
-    return table  # pyright: ignore[reportUnknownVariableType] - a table's own types are its owner's
 
 
 def explore(table: Table[Any, Any, Any], more: Moves | None = None) -> Findings:

@@ -90,6 +90,9 @@ class Lifecycle:
         s = self.scene.situation
         return f"<Lifecycle: {s.state}, connection {s.number} {s.link}, {self.journal!r}>"
 
+    def __format__(self, form: str) -> str:
+        return format(self.table, form) if form else str(self)
+
     @property
     def state(self) -> str:
         """The state of the session."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 import attrs
 
 from relive.core import events as ev
+from relive.core.forms import shown
 from relive.errors import TableError
 
 STAY: Final = "="
@@ -102,6 +103,9 @@ class Table(Generic[S, G, A]):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __format__(self, form: str) -> str:
+        return shown(self, form)
 
     def steps(self) -> Iterator[Step]:
         """Every edge, in the order in which guards are asked."""

@@ -21,7 +21,8 @@ def dot(diagram: Diagram, options: Options = GUARDS) -> str:
 
 
 def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork, str]) -> Iterator[str]:
-    yield 'graph [bgcolor=white, rankdir=TB, nodesep=0.5, ranksep=0.9, fontname="sans-serif"]'
+    across = "TB" if diagram.focus is None else "LR"
+    yield f'graph [bgcolor=white, rankdir={across}, nodesep=0.5, ranksep=0.9, fontname="sans-serif"]'
     yield 'node [shape=box, style=rounded, fontname="sans-serif", fontsize=13]'
     yield 'edge [fontname="monospace", fontsize=10]'
     lost = diagram.unreachable

@@ -33,7 +33,13 @@ def svg(diagram: Diagram, options: Options = GUARDS, theme: Theme = "light") -> 
     drawn = arrows(diagram, options)
     draws = view if diagram.focus is not None else ladder
     picture = lifecycle(diagram, drawn) or draws(diagram, drawn)
-    return "\n".join(_Writer(diagram, picture, DARK if theme == "dark" else LIGHT).lines()) + "\n"
+    title = f"what can happen in {diagram.focus}" if diagram.focus is not None else "a state machine"
+    return written(diagram, picture, theme, title)
+
+
+def written(diagram: Diagram, picture: Picture, theme: Theme, title: str) -> str:
+    """A picture, written down."""
+    return "\n".join(_Writer(diagram, picture, DARK if theme == "dark" else LIGHT, title).lines()) + "\n"
 
 
 @attrs.frozen
@@ -41,15 +47,15 @@ class _Writer:
     diagram: Diagram
     picture: Picture
     palette: Palette
+    title: str
 
     def lines(self) -> Iterator[str]:
         width, height = _n(self.picture.width), _n(self.picture.height)
-        what = f"what can happen in {self.diagram.focus}" if self.diagram.focus is not None else "a state machine"
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             'role="img">'
         )
-        yield _title(what)
+        yield _title(self.title)
         yield f"<style>{self._style()}</style>"
         yield f'<rect width="{width}" height="{height}" fill="{self.palette.ground}"/>'
         yield from self._frames()
