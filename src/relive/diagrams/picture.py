@@ -7,7 +7,7 @@ text is set in a monospaced font, so that its width is known without any font at
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 
@@ -63,8 +63,8 @@ class Box:
     height: float
     note: tuple[str, ...] = ()
     "What the state means, in a few words."
-    faint: bool = False
-    "It is where the arrow began: nothing has changed."
+    kind: Literal["state", "unchanged", "again"] = "state"
+    "Whether it is a state seen for a second time, because an arrow leads back to where it began."
 
 
 @attrs.frozen

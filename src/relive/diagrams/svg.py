@@ -143,9 +143,9 @@ class _Writer:
                 turned = f' transform="rotate(45 {_n(box.x + box.width / 2)} {_n(box.y + box.height / 2)})"'
             yield f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{colours.ink}"{turned}/></g>'
             return
-        kind, name = ("anywhere", end.name) if isinstance(end, Fork) else ("unchanged" if box.faint else "state", end)
+        kind, name = ("anywhere", end.name) if isinstance(end, Fork) else (box.kind, end)
         dashed = kind != "state" or end in self.diagram.unreachable
-        strong = end == self.diagram.focus and not box.faint
+        strong = end == self.diagram.focus and kind == "state"
         yield f'<g class="{kind}">{_title(name)}'
         yield (
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="12" fill="{colours.card}" '

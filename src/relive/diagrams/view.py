@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from relive.diagrams.arrows import Arrow, Fork
+import attrs
+
+from relive.diagrams.arrows import Arrow
 from relive.diagrams.model import Diagram
 from relive.diagrams.picture import NAME_CELL, Box, Picture, Stroke, label, name_lines
 from relive.diagrams.text import cells
@@ -12,7 +14,7 @@ from relive.diagrams.text import cells
 _COLUMNS: Final = 46
 _STEM: Final = 44.0
 _TOP: Final = 16.0
-_GAP: Final = 22.0
+_GAP: Final = 14.0
 
 
 def view(diagram: Diagram, drawn: tuple[Arrow, ...]) -> Picture:
@@ -25,18 +27,25 @@ def view(diagram: Diagram, drawn: tuple[Arrow, ...]) -> Picture:
     y = root.y + root.height + 12
     for arrow in sorted(drawn, key=lambda arrow: arrow.stays):
         text = label(arrow.clauses, left, y, _COLUMNS)
-        dest = _box(arrow.dest, right, 0, faint=arrow.stays)
+        dest = _dest(arrow, focus, right)
         line = y + max(text.height + 5, dest.height / 2)
-        text = label(arrow.clauses, left, line - 5 - text.height, _COLUMNS)
-        boxes.append(_box(arrow.dest, right, line - dest.height / 2, faint=arrow.stays))
-        strokes.append(Stroke((arrow,), ((_STEM, root.y + root.height), (_STEM, line), (right, line)), text))
-        y = line + dest.height / 2 + _GAP - 8
+        boxes.append(attrs.evolve(dest, y=line - dest.height / 2))
+        points = (_STEM, root.y + root.height), (_STEM, line), (right, line)
+        strokes.append(Stroke((arrow,), points, attrs.evolve(text, y=line - 5 - text.height)))
+        y = line + dest.height / 2 + _GAP
     width = max(box.x + box.width for box in boxes) + 16
     return Picture(width, y + 4, tuple(boxes), tuple(strokes))
 
 
-def _box(end: str | Fork, x: float, y: float, *, faint: bool = False) -> Box:
-    lines = name_lines(end if isinstance(end, str) else end.name)
-    note = ("as before",) if faint else ()
-    width = max(90.0, max(cells(line) for line in lines) * NAME_CELL + 28)
-    return Box(end, x, y, width, 22.0 + 18 * len(lines) + 14 * len(note), note, faint)
+def _dest(arrow: Arrow, focus: str, x: float) -> Box:
+    if arrow.stays:
+        return attrs.evolve(_box(focus, x, 0, "as before"), kind="unchanged")
+    if arrow.dest == focus:
+        return attrs.evolve(_box(focus, x, 0, "entered anew"), kind="again")
+    return _box(str(arrow.dest), x, 0)
+
+
+def _box(name: str, x: float, y: float, *note: str) -> Box:
+    lines = name_lines(name)
+    width = max(90.0, max(cells(line) for line in (*lines, *note)) * NAME_CELL + 28)
+    return Box(name, x, y, width, 22.0 + 18 * len(lines) + 14 * len(note), note)
