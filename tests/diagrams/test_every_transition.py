@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.diagrams import parsing
@@ -19,14 +20,14 @@ PICTURES: dict[Format, Callable[[str], Drawn]] = {
     "dot": parsing.dot,
     "svg": parsing.svg,
 }
-TABLES = {"ours": TABLE, "with a state of an embedder's": WITH_HOLD}
+TABLES: dict[str, Table[Any, Any, Any]] = {"ours": TABLE, "with a state of an embedder's": WITH_HOLD}
 
 
 def called(step: Step) -> str:
     return step.trigger.replace("DeadlineReached(", "at(")
 
 
-def steps(table: Table[str, str, str], *, orders: bool, stays: bool = False) -> Counter[Transition]:
+def steps(table: Table[Any, Any, Any], *, orders: bool, stays: bool = False) -> Counter[Transition]:
     """What the table says, straight from its steps."""
     return Counter(
         (step.source, called(step), step.when, step.dest, step.do if orders else ())

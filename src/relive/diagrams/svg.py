@@ -82,7 +82,7 @@ class _Writer:
     def _style(self) -> str:
         colours = self.palette
         rules = [
-            f"text{{font-family:{MONO};font-size:12.5px;fill:{colours.ink};white-space:pre}}",
+            f"text{{font-family:{MONO};font-size:12.5px;fill:{colours.ink}}}",
             f".name{{font-size:15px;font-weight:700}}.note{{font-size:11.5px;fill:{colours.muted}}}.big{{display:none}}",
             *(f".{origin}{{fill:{colour}}}" for origin, colour in colours.events.items()),
         ]
@@ -117,12 +117,12 @@ class _Writer:
         yield '<g class="label">'
         y = label.y + LINE - 4
         for clause in label.clauses:
-            yield '<text class="clause">'
+            lines: list[str] = []
             for line in clause:
                 said = " ".join(self._word(word.text, word.event) for word in line)
-                yield f'<tspan x="{_n(label.x)}" y="{_n(y)}">{said}</tspan>'
+                lines.append(f'<tspan x="{_n(label.x)}" y="{_n(y)}">{said}</tspan>')
                 y += LINE
-            yield "</text>"
+            yield f'<text class="clause">{"".join(lines)}</text>'
         yield "</g>"
 
     def _word(self, text: str, event: str | None) -> str:
@@ -159,7 +159,7 @@ class _Writer:
             )
         yield from _centred(box, name_lines(name), "name", 18, box.note)
         if self.picture.small:
-            yield from _centred(box, _big(name), "big", 28, ())
+            yield from _centred(box, _big(name), "big", 30, ())
         yield "</g>"
 
     def _legend(self, x: float, y: float) -> Iterator[str]:

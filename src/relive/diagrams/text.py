@@ -10,7 +10,7 @@ _POP: Final = "\u2069"
 
 
 def printable(name: str) -> str:
-    """A name without anything invisible: controls and the like are written as escapes.
+    """A name without anything invisible: controls and the like are written as escapes, nothing as ``""``.
 
     A name in a script that is written from right to left is isolated, so that it does not drag the brackets around it
     along.
@@ -18,7 +18,7 @@ def printable(name: str) -> str:
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
         return f"{_ISOLATE}{shown}{_POP}"
-    return shown
+    return shown if shown.strip() else f'"{shown}"'
 
 
 def cells(text: str) -> int:

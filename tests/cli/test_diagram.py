@@ -1,0 +1,105 @@
+"""`relive diagram`: to the terminal, into files, and whether the committed files are stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transitions import Machine
+from typer.testing import CliRunner
+
+from relive.cli.app import app
+from relive.core.table import TABLE
+from relive.diagrams import Options, draw, of_machine, of_table
+
+DOOR = Machine(model=None, states=["open", "shut", "SHUT", "a/b"], initial="open", auto_transitions=False)
+DOOR.add_transition("close", "open", "shut")
+EMPTY = Machine(model=None, states=None, initial=None)
+HOLD = "tests.extending.test_paused:WITH_HOLD"
+HERE = "tests.cli.test_diagram"
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["diagram", *words], env={"COLUMNS": "200"})
+    return done.exit_code, done.output
+
+
+def test_without_anything_it_is_the_whole_machine_as_mermaid() -> None:
+    assert run() == (0, f"{TABLE:mermaid}")
+
+
+@pytest.mark.parametrize("form", ["mermaid", "dot", "svg", "matrix"])
+def test_the_text_goes_to_the_terminal_in_any_format(form: str) -> None:
+    assert run("--format", form) == (0, format(TABLE, form))
+
+
+def test_a_state_is_shown_with_its_orders() -> None:
+    view = of_table(TABLE).view("DRAINING")
+    assert run("--state", "DRAINING") == (0, draw(view, "mermaid", Options(orders=True)))
+    assert run("--state", "DRAINING", "--no-orders") == (0, draw(view, "mermaid"))
+
+
+def test_guards_can_be_left_out() -> None:
+    assert "within_budget" not in run("--no-guards")[1]
+
+
+def test_an_embedders_table_is_drawn() -> None:
+    code, out = run("--table", HOLD)
+    assert code == 0
+    assert "PAUSED" in out
+
+
+def test_any_machine_is_drawn() -> None:
+    assert run("--machine", f"{HERE}:DOOR", "--format", "dot") == (0, draw(of_machine(DOOR), "dot"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--state", "DRIANING"), "there is no DRIANING"),
+        (("--format", "png"), "is not one of"),
+        (("--table", "nonsense"), "is not of the form package.module:NAME"),
+        (("--table", f"{HERE}:DOOR"), "not a relive.core.schema.Table"),
+        (("--machine", HOLD), "is not a transitions.Machine"),
+        (("--machine", f"{HERE}:EMPTY"), "has no states"),
+        (("--machine", f"{HERE}:NO"), f"{HERE} has no NO"),
+        (("--machine", f"{HERE}:DOOR", "--table", HOLD), "a table or a machine, not both"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(words: tuple[str, ...], said: str) -> None:
+    code, out = run(*words)
+    assert code == 2
+    assert said in " ".join(out.split())
+
+
+def test_what_was_written_is_not_stale(tmp_path: Path) -> None:
+    assert run("--out", str(tmp_path)) == (0, "")
+    assert run("--out", str(tmp_path), "--check") == (0, "")
+    assert (tmp_path / "lifecycle.svg").read_text("utf-8") == f"{TABLE:svg}"
+    assert {path.stem for path in (tmp_path / "states").glob("*.mmd")} == set(TABLE.states)
+
+
+def test_what_is_stale_missing_or_left_over_is_named(tmp_path: Path) -> None:
+    run("--out", str(tmp_path))
+    stale, missing, left = (tmp_path / name for name in ("matrix.md", "floors.svg", "states/GONE.mmd"))
+    stale.write_text(stale.read_text("utf-8") + "\n", "utf-8")
+    missing.unlink()
+    left.write_text("stateDiagram-v2\n", "utf-8")
+    code, out = run("--out", str(tmp_path), "--check")
+    assert code == 1
+    for said in (f"stale: {stale}", f"missing: {missing}", f"left over: {left}"):
+        assert said in out.splitlines()
+    assert "GONE" not in run("--out", str(tmp_path), "--check", "--format", "svg")[1]
+
+
+def test_one_state_or_one_format_can_be_written_alone(tmp_path: Path) -> None:
+    run("--out", str(tmp_path), "--state", "DRAINING", "--format", "svg")
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["DRAINING-dark.svg", "DRAINING.svg"]
+    assert run("--out", str(tmp_path), "--state", "DRAINING", "--format", "svg", "--check") == (0, "")
+    assert run("--out", str(tmp_path), "--check")[0] == 1
+
+
+def test_states_that_no_file_could_be_called_like_have_numbers(tmp_path: Path) -> None:
+    assert run("--machine", f"{HERE}:DOOR", "--out", str(tmp_path), "--format", "mermaid")[0] == 0
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mmd"))
+    assert names == ["machine.mmd", "states/open.mmd", "states/state-2.mmd", "states/state-3.mmd", "states/state-4.mmd"]
