@@ -32,7 +32,7 @@ _BOXES: Final[dict[str, tuple[float, float, float, float, tuple[str, ...]]]] = {
 }
 _FRAMES: Final = (
     Frame(330, 300, 520, 160, "a connection is being opened", (500, 323)),
-    Frame(330, 615, 520, 130, "a connection is up", (512, 633)),
+    Frame(330, 615, 520, 130, "a connection is up", (520, 732)),
 )
 
 
