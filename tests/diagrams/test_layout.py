@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from tests.diagrams.machines import HOSTILE, diagrams
@@ -91,6 +92,17 @@ def test_what_the_declared_places_do_not_fit_is_drawn_otherwise() -> None:
     assert lifecycle(OURS, arrows(OURS, ORDERS)) is None, "with orders the labels would overlap"
     picture = ladder(held, arrows(held, ORDERS))
     assert faults(picture) == []
+
+
+def test_two_states_share_an_arrow_only_as_long_as_they_say_the_same() -> None:
+    rules = tuple(
+        attrs.evolve(rule, sources=("CONNECTING",))
+        if (rule.events, rule.dest) == (("ConnectionClosed",), "WAITING")
+        else rule
+        for rule in OURS.rules
+    )
+    changed = attrs.evolve(OURS, rules=rules)
+    assert lifecycle(changed, arrows(changed, GUARDS)) is None
 
 
 @pytest.mark.parametrize("state", TABLE.states)

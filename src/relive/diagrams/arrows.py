@@ -31,6 +31,8 @@ class Options:
 
 _Outcome: TypeAlias = tuple[str, tuple[str, ...]]
 "A guard, and orders."
+_Told: TypeAlias = tuple[str, _Outcome, Edge]
+"What an arrow has to say: an event, empty behind a fork, and what comes of it; and the edge that it is taken from."
 
 GUARDS: Final = Options()
 "What a picture of a whole machine has room for."
@@ -84,6 +86,8 @@ class Arrow:
     source: str | Fork
     dest: str | Fork
     clauses: tuple[Clause, ...]
+    edges: tuple[Edge, ...]
+    "All that it stands for."
     stays: bool = False
     "Says what changes nothing."
 
@@ -96,28 +100,26 @@ def arrows(diagram: Diagram, options: Options) -> tuple[Arrow, ...]:
     everywhere = _everywhere(diagram)
     anywhere = Fork(diagram.open, name="any open state" if diagram.final else "any state")
     forks = _forks(diagram, everywhere)
-    found: dict[tuple[str | Fork, str | Fork, bool], dict[str, dict[_Outcome, None]]] = {}
-
-    def note(source: str | Fork, dest: str | Fork, event: str, outcome: _Outcome = ("", ())) -> None:
-        found.setdefault((source, dest, False), {}).setdefault(event, {})[outcome] = None
-
+    found: dict[tuple[str | Fork, str | Fork, bool], list[_Told]] = {}
     for rule in diagram.rules:
         fork = forks.get((rule.sources, rule.events))
         for edge in rule.edges:
             guard = edge.guard or (ELSE if len(rivals[edge.source, edge.event]) > 1 else "")
-            outcome = guard, edge.actions
+            told = edge.event, (guard, edge.actions), edge
             if edge.dest is None:
                 if diagram.focus is not None:
-                    told = found.setdefault((edge.source, edge.source, True), {})
-                    told.setdefault(edge.event, {})[outcome] = None
+                    found.setdefault((edge.source, edge.source, True), []).append(told)
             elif attrs.evolve(edge, source="") in everywhere and edge.source in diagram.open:
-                note(anywhere, edge.dest, edge.event, outcome)
+                found.setdefault((anywhere, edge.dest, False), []).append(told)
             elif fork is not None:
-                note(edge.source, fork, edge.event)
-                note(fork, edge.dest, "", outcome)
+                found.setdefault((edge.source, fork, False), []).append((edge.event, ("", ()), edge))
+                found.setdefault((fork, edge.dest, False), []).append(("", told[1], edge))
             else:
-                note(edge.source, edge.dest, edge.event, outcome)
-    drawn = [Arrow(source, dest, _clauses(told, options), stays) for (source, dest, stays), told in found.items()]
+                found.setdefault((edge.source, edge.dest, False), []).append(told)
+    drawn = [
+        Arrow(source, dest, _clauses(told, options), tuple(dict.fromkeys(edge for _, _, edge in told)), stays)
+        for (source, dest, stays), told in found.items()
+    ]
     place = {state: number for number, state in enumerate(diagram.states)}
     return tuple(sorted(drawn, key=lambda arrow: place.get(str(arrow.source), len(place))))
 
@@ -144,39 +146,23 @@ def _forks(diagram: Diagram, everywhere: set[Edge]) -> dict[tuple[tuple[str, ...
     }
 
 
-def _clauses(told: dict[str, dict[_Outcome, None]], options: Options) -> tuple[Clause, ...]:
+def _clauses(told: list[_Told], options: Options) -> tuple[Clause, ...]:
     """What is written at an arrow: events that are answered in the same ways are named together."""
+    outcomes: dict[str, dict[_Outcome, None]] = {}
+    for event, outcome, _ in told:
+        outcomes.setdefault(event, {})[outcome] = None
     together: dict[tuple[Way, ...], list[str]] = {}
-    for event, outcomes in told.items():
+    for event, ways in outcomes.items():
         guards: dict[tuple[str, ...], list[str]] = {}
-        for guard, actions in outcomes:
+        for guard, actions in ways:
             asked = guards.setdefault(actions if options.orders else (), [])
             if guard and options.guards:
                 asked.append(guard)
-        ways = tuple(Way(tuple(asked), actions) for actions, asked in guards.items())
-        together.setdefault(ways, []).append(event)
+        shown = tuple(Way(tuple(asked), actions) for actions, asked in guards.items())
+        together.setdefault(shown, []).append(event)
     return tuple(Clause(tuple(event for event in events if event), ways) for ways, events in together.items())
 
 
 def origin(diagram: Diagram, arrow: Arrow) -> Origin:
-    """Where the first of an arrow's events comes from; behind a fork, of those that lead to it."""
-    fork = arrow.source if isinstance(arrow.source, Fork) else None
-    events = fork.events if fork is not None and fork.events else arrow.clauses[0].events
-    return diagram.origin(events[0])
-
-
-def told(diagram: Diagram, drawn: tuple[Arrow, ...]) -> list[str]:
-    """All that these arrows stand for, orders and all: a sentence for each edge."""
-    return [str(edge) for arrow in drawn for edge in diagram.edges if _stands_for(arrow, edge)]
-
-
-def _stands_for(arrow: Arrow, edge: Edge) -> bool:
-    source, dest = arrow.source, arrow.dest
-    if arrow.stays or edge.dest is None:
-        return arrow.stays and edge.dest is None
-    if isinstance(dest, Fork):
-        return edge.source == source and edge.event in dest.events
-    events = {event for clause in arrow.clauses for event in clause.events}
-    if isinstance(source, Fork):
-        return edge.source in source.sources and edge.event in (source.events or events) and edge.dest == dest
-    return edge.source == source and edge.event in events and edge.dest == dest
+    """Where the first of an arrow's events comes from."""
+    return diagram.origin(arrow.edges[0].event)

@@ -65,11 +65,13 @@ def _ranked(diagram: Diagram, drawn: tuple[Arrow, ...]) -> list[str | Fork]:
     for arrow in drawn:
         ways.setdefault(arrow.source, []).append(arrow.dest)
     every = dict.fromkeys([*diagram.states, *ways])
-    found = dict.fromkeys([diagram.initial if diagram.initial is not None else diagram.states[0]])
-    ranked: list[str | Fork] = list(found)
+    ranked: list[str | Fork] = [diagram.initial if diagram.initial is not None else diagram.states[0]]
+    seen = set(ranked)
     for end in ranked:
-        ranked += [dest for dest in dict.fromkeys(ways.get(end, ())) if dest not in ranked]
-    rest = [end for end in every if end not in ranked]
+        new = [dest for dest in dict.fromkeys(ways.get(end, ())) if dest not in seen]
+        ranked += new
+        seen.update(new)
+    rest = [end for end in every if end not in seen]
     last = [end for end in ranked if end in diagram.final]
     return [end for end in (*ranked, *rest) if end not in last] + last
 

@@ -78,6 +78,11 @@ class Stroke:
     main: bool = False
     "An ordinary life takes it."
 
+    @property
+    def told(self) -> list[str]:
+        """All that it stands for, orders and all: a sentence for each edge."""
+        return [str(edge) for arrow in self.arrows for edge in arrow.edges]
+
 
 @attrs.frozen
 class Frame:

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from relive.diagrams.arrows import GUARDS, Fork, Options, arrows, origin, told
+from relive.diagrams.arrows import GUARDS, Fork, Options, arrows, origin
 from relive.diagrams.colours import DARK, LIGHT, Palette
 from relive.diagrams.ladder import ladder
 from relive.diagrams.lifecycle import lifecycle
@@ -105,7 +105,7 @@ class _Writer:
     def _stroke(self, stroke: Stroke) -> Iterator[str]:
         colour = self.palette.events[origin(self.diagram, stroke.arrows[0])]
         yield '<g class="arrow">'
-        said = "\n".join(html.escape(printable(line)) for line in told(self.diagram, stroke.arrows))
+        said = "\n".join(html.escape(printable(line)) for line in stroke.told)
         yield f"<title>{said}</title>"
         dashed = any(arrow.stays for arrow in stroke.arrows)
         yield from _way(stroke.points, colour, main=stroke.main, dashed=dashed)
