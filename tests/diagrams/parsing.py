@@ -79,7 +79,7 @@ def read(clause: str) -> tuple[list[str], list[tuple[str, tuple[str, ...]]]]:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), re.sub(r"</?font[^>]*>", "", text))
+    return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), re.sub(r"<font color=#\w+>●</font>#160;", "", text))
 
 
 def mermaid(text: str) -> Drawn:

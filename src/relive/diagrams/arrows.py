@@ -93,7 +93,7 @@ class Arrow:
 
 
 def arrows(diagram: Diagram, options: Options) -> tuple[Arrow, ...]:
-    """The arrows of a diagram, by where they begin, in the order of its states."""
+    """The arrows of a diagram, by where they begin and end, in the order of its states."""
     rivals: dict[tuple[str, str], set[str]] = {}
     for edge in diagram.edges:
         rivals.setdefault((edge.source, edge.event), set()).add(edge.guard)
@@ -120,8 +120,9 @@ def arrows(diagram: Diagram, options: Options) -> tuple[Arrow, ...]:
         Arrow(source, dest, _clauses(told, options), tuple(dict.fromkeys(edge for _, _, edge in told)), stays)
         for (source, dest, stays), told in found.items()
     ]
-    place = {state: number for number, state in enumerate(diagram.states)}
-    return tuple(sorted(drawn, key=lambda arrow: place.get(str(arrow.source), len(place))))
+    place: dict[str | Fork, int] = {state: number for number, state in enumerate(diagram.states)}
+    last = len(place)
+    return tuple(sorted(drawn, key=lambda arrow: (place.get(arrow.source, last), place.get(arrow.dest, last))))
 
 
 def _everywhere(diagram: Diagram) -> set[Edge]:

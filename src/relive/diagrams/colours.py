@@ -53,11 +53,11 @@ DARK: Final = Palette(
         "inside": "#a3adba",
     },
 )
-BOTH: Final[Mapping[Origin, str]] = {
-    "server": "#3b7ddd",
-    "application": "#2a9454",
-    "clock": "#b87500",
-    "network": "#d9486e",
-    "inside": "#7d8590",
+MARKS: Final[Mapping[Origin, str]] = {
+    "server": "#4a9eff",
+    "application": "#34b36b",
+    "clock": "#e09b1f",
+    "network": "#f0587c",
+    "inside": "#98a2ad",
 }
-"For text on a ground that nobody knows."
+"For marks on a ground that nobody knows."

@@ -1,6 +1,7 @@
 """A diagram as Mermaid text: ``stateDiagram-v2``, from top to bottom.
 
-That grammar cannot colour an arrow, so the events at it are coloured, in tones that can be read on light and on dark.
+That grammar cannot colour an arrow, and nobody knows the ground that a text will have. So each event has a mark in the
+colour of where it comes from.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from relive.diagrams.arrows import GUARDS, Arrow, Clause, Fork, Options, arrows
-from relive.diagrams.colours import BOTH
+from relive.diagrams.colours import MARKS
 from relive.diagrams.model import Diagram
 from relive.diagrams.text import printable
 
@@ -59,7 +60,8 @@ def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork
 
 def _clause(diagram: Diagram, clause: Clause) -> str:
     events = ", ".join(
-        f"<font color={BOTH[diagram.origin(event)]}>{_escaped(printable(event))}</font>" for event in clause.events
+        f"<font color={MARKS[diagram.origin(event)]}>●</font>#160;{_escaped(printable(event))}"
+        for event in clause.events
     )
     return (events + _escaped(clause.outcome)).strip()
 
