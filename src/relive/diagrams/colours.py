@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from relive.diagrams.model import Origin
+from relive.diagrams.model import ORIGINS, Origin
 
 
 @attrs.frozen
@@ -53,6 +53,16 @@ DARK: Final = Palette(
         "inside": "#a3adba",
     },
 )
+PAGE: Final = Palette(
+    ground="var(--ground)",
+    ink="var(--ink)",
+    muted="var(--muted)",
+    card="var(--card)",
+    edge="var(--edge)",
+    frame="var(--frame)",
+    events={origin: f"var(--{origin})" for origin in ORIGINS},
+)
+"Those of the page around it, as properties that it declares."
 MARKS: Final[Mapping[Origin, str]] = {
     "server": "#4a9eff",
     "application": "#34b36b",

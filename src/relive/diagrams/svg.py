@@ -6,6 +6,7 @@ What a stroke stands for in full, orders and all, is its title: browsers show it
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
@@ -13,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from relive.diagrams.arrows import GUARDS, Fork, Options, arrows, origin
-from relive.diagrams.colours import DARK, LIGHT, Palette
+from relive.diagrams.colours import DARK, LIGHT, PAGE, Palette
 from relive.diagrams.ladder import ladder
 from relive.diagrams.lifecycle import lifecycle
 from relive.diagrams.model import ORIGINS, Diagram
@@ -37,6 +38,17 @@ def svg(diagram: Diagram, options: Options = GUARDS, theme: Theme = "light") -> 
     return written(diagram, picture, theme, title)
 
 
+def in_page(diagram: Diagram) -> str:
+    """The diagram as part of a page that has its style: without one of its own, in the page's colours (`PAGE`).
+
+    A state has its name as ``data-state``, an arrow the ways that it stands for as ``data-ways``: JSON, a list of pairs
+    of states. An arrow to or from a fork is part of each way that leads through it.
+    """
+    drawn = arrows(diagram, Options(guards=False))
+    picture = lifecycle(diagram, drawn) or ladder(diagram, drawn)
+    return "\n".join(_Writer(diagram, picture, PAGE, "the machine", paged=True).lines()) + "\n"
+
+
 def written(diagram: Diagram, picture: Picture, theme: Theme, title: str) -> str:
     """A picture, written down."""
     return "\n".join(_Writer(diagram, picture, DARK if theme == "dark" else LIGHT, title).lines()) + "\n"
@@ -48,6 +60,8 @@ class _Writer:
     picture: Picture
     palette: Palette
     title: str
+    paged: bool = False
+    "Whether it is part of a page that has its style, and lights what it names."
 
     def lines(self) -> Iterator[str]:
         width, height = _n(self.picture.width), _n(self.picture.height)
@@ -56,8 +70,9 @@ class _Writer:
             'role="img">'
         )
         yield _title(self.title)
-        yield f"<style>{self._style()}</style>"
-        yield f'<rect width="{width}" height="{height}" fill="{self.palette.ground}"/>'
+        if not self.paged:
+            yield f"<style>{self._style()}</style>"
+            yield f'<rect width="{width}" height="{height}" fill="{self.palette.ground}"/>'
         yield from self._frames()
         if self.picture.begin:
             (x, y), *_ = self.picture.begin
@@ -104,7 +119,7 @@ class _Writer:
 
     def _stroke(self, stroke: Stroke) -> Iterator[str]:
         colour = self.palette.events[origin(self.diagram, stroke.arrows[0])]
-        yield '<g class="arrow">'
+        yield f'<g class="arrow"{self._ways(stroke)}>'
         said = "\n".join(html.escape(printable(line)) for line in stroke.told)
         yield f"<title>{said}</title>"
         dashed = any(arrow.stays for arrow in stroke.arrows)
@@ -112,6 +127,12 @@ class _Writer:
         if stroke.label is not None and stroke.label.clauses:
             yield from self._label(stroke.label)
         yield "</g>"
+
+    def _ways(self, stroke: Stroke) -> str:
+        if not self.paged:
+            return ""
+        ways = dict.fromkeys((edge.source, edge.dest or edge.source) for arrow in stroke.arrows for edge in arrow.edges)
+        return f' data-ways="{html.escape(json.dumps(list(ways)))}"'
 
     def _label(self, label: Label) -> Iterator[str]:
         yield '<g class="label">'
@@ -146,7 +167,8 @@ class _Writer:
         kind, name = ("anywhere", end.name) if isinstance(end, Fork) else (box.kind, end)
         dashed = kind != "state" or end in self.diagram.unreachable
         strong = end == self.diagram.focus and kind == "state"
-        yield f'<g class="{kind}">{_title(name)}'
+        named = f' data-state="{html.escape(name)}"' if self.paged and kind == "state" else ""
+        yield f'<g class="{kind}"{named}>{_title(name)}'
         yield (
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="12" fill="{colours.card}" '
             f'stroke="{colours.ink if strong else colours.edge}" stroke-width="{2 if strong else 1.5}"'
