@@ -23,6 +23,7 @@ from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
 from relive.cli.serve import CannotServe, Serving, serve
 from relive.cli.simulate import simulate
+from relive.cli.timeline import timeline
 
 Result = TypeVar("Result")
 
@@ -136,6 +137,7 @@ def _explore(
 
 app.command("diagram")(diagram)
 app.command("simulate")(simulate)
+app.command("timeline")(timeline)
 app.add_typer(handles, name="handles")
 
 

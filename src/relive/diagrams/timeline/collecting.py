@@ -34,6 +34,15 @@ class Run:
     "How many things happened; more than there are rows if they were thinned."
     violated: bool
 
+    def only(self, session: str) -> Run | None:
+        """The run with nothing but this session, by its name or its number; None if it has no such session."""
+        number = next((number for number, name in self.clients.items() if session in (name, str(number))), None)
+        if number is None:
+            return None
+        rows = [row for row in self.rows if row[1] in (number, -1)]
+        flows = [flow for flow in self.flows if flow[2] == number]
+        return attrs.evolve(self, clients={number: self.clients[number]}, rows=rows, flows=flows)
+
 
 @attrs.frozen
 class Timeline:

@@ -1,7 +1,7 @@
 """The page: a timeline as one HTML file that loads nothing, and runs no script but its own.
 
-What a trace says reaches it as JSON only, and is shown as text only. The policy in its head allows the one style and the
-one script that are in it, by their digests, and nothing else.
+What a trace says reaches it as JSON only, and is shown as text only. The policy in its head allows the one style and
+the one script that are in it, by their digests, and nothing else.
 """
 
 from __future__ import annotations

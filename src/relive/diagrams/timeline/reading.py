@@ -30,7 +30,7 @@ _NUMBERS: Final = 1 << 31
 
 
 class TraceError(ReliveError):
-    """This is no trace that can be read."""
+    """What was given is no trace that can be read."""
 
     def __init__(self, line: int, what: str) -> None:
         self.line = line

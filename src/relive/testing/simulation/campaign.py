@@ -21,6 +21,7 @@ import attrs
 
 from relive.testing.simulation import checks
 from relive.testing.simulation.bounds import frames_a_second
+from relive.testing.simulation.history import header_line, violation_lines
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.simulate import simulate
@@ -172,7 +173,8 @@ def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trac
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         broken = Violation("error", what, 0.0)
-        return Outcome(plan, level, 0.0, (broken,), Counter(), Counter(), Counter(), 0, 0, 0, "")
+        told = (header_line(plan), *violation_lines((broken,), plan)) if trace else ()
+        return Outcome(plan, level, 0.0, (broken,), Counter(), Counter(), Counter(), 0, 0, 0, "", told)
 
 
 def play_chunk(campaign: Campaign, indices: range, *, trace: bool = False) -> Tally:

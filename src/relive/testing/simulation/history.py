@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -19,6 +20,7 @@ import attrs
 
 from relive.core.checkpoint import Fingerprint
 from relive.testing.server import FakeLiveServer
+from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.user import Item, User
 
@@ -42,7 +44,8 @@ class Record(NamedTuple):
     "Number of the connection within its session; 0 if it is about none."
     kind: str
     """``step`` (of the machine), ``transition``, ``notice``, ``open``, ``up``, ``refused``, ``read``, ``gone``,
-    ``left``, ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``."""
+    ``left``, ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``.
+    After all that happened ``violation``, of what should not have: see `violation_lines`."""
     what: str
     data: Any = None
     "Details, plain JSON."
@@ -222,8 +225,7 @@ class History:
 
     def lines(self) -> list[str]:
         """The trace: a header with the plan, and a line for each record."""
-        header = {"relive_trace": TRACE_VERSION, "columns": list(COLUMNS), "plan": json.loads(self.plan.to_json())}
-        lines = [_DUMP(header)]
+        lines = [header_line(self.plan)]
         for _, together in groupby(self.records, _PLACE):  # what happens at one instant is written alike
             records = list(together)
             place = records[0].place
@@ -233,6 +235,34 @@ class History:
     def digest(self) -> str:
         """SHA-256 over the trace."""
         return digest_of(self.lines())
+
+
+def header_line(plan: Plan) -> str:
+    """The first line of the trace of a plan."""
+    return _DUMP({"relive_trace": TRACE_VERSION, "columns": list(COLUMNS), "plan": json.loads(plan.to_json())})
+
+
+def violation_lines(violations: Iterable[Violation], plan: Plan, records: Sequence[Record] = ()) -> tuple[str, ...]:
+    """What a trace ends with if promises were not kept; no part of its digest, which is of what happened.
+
+    Each is a record of kind ``violation``, about a promise, with what it says, and with the place in the plan (from 0)
+    of the last step that struck before, for that session or for all; None if none had.
+    """
+    faults = [record for record in records if record.kind == "fault"]
+    return tuple(
+        Record(said.at, said.client, 0, "violation", said.promise, [said.what, _last_step(plan, faults, said)]).line()
+        for said in violations
+    )
+
+
+def _last_step(plan: Plan, faults: Sequence[Record], said: Violation) -> int | None:
+    struck = [fault for fault in faults if fault.at <= said.at and fault.client in (-1, said.client) and fault.data]
+    for last in struck[-1:]:
+        for number, step in reversed(list(enumerate(plan.steps))):
+            same = (type(step.fault).__name__, attrs.asdict(step.fault)) == (last.what, last.data)
+            if same and step.at <= last.at:
+                return number
+    return None
 
 
 def digest_of(lines: list[str]) -> str:

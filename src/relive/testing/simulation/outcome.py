@@ -55,4 +55,4 @@ class Outcome:
     sha256: str
     "Of the trace."
     trace: tuple[str, ...] = attrs.field(default=(), repr=False)
-    "Its lines, if they were asked for."
+    "Its lines, if they were asked for; of one with violations also these, which its digest is not of."

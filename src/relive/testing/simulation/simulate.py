@@ -8,7 +8,7 @@ from typing import Final
 
 from relive.testing.loop import Deadlock, TimeLimit
 from relive.testing.simulation.checks import check
-from relive.testing.simulation.history import History, digest_of
+from relive.testing.simulation.history import History, digest_of, header_line, violation_lines
 from relive.testing.simulation.outcome import Level, Outcome, Violation
 from relive.testing.simulation.plan import Plan, PlanError
 from relive.testing.simulation.surroundings import insist_on_no_loop, quiet
@@ -43,7 +43,8 @@ def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Ou
         history = play(plan, level)
     except (Deadlock, TimeLimit) as stuck:
         hung = Violation("P22", f"it hangs: {stuck}", stuck.time)
-        return Outcome(plan, level, stuck.time, (hung,), Counter(), Counter(), Counter(), 0, 0, 0, "")
+        told = (header_line(plan), *violation_lines((hung,), plan)) if trace else ()
+        return Outcome(plan, level, stuck.time, (hung,), Counter(), Counter(), Counter(), 0, 0, 0, "", told)
     violations = check(history)
     lines = history.lines()
     sent = delivered = 0
@@ -62,7 +63,7 @@ def simulate(plan: Plan, level: Level = "runtime", *, trace: bool = False) -> Ou
         sent,
         delivered,
         digest_of(lines),
-        tuple(lines) if trace else (),
+        (*lines, *violation_lines(violations, plan, history.records)) if trace else (),
     )
 
 
