@@ -332,6 +332,16 @@ class Meter(Observer, Protocol):
         ...
 
 
+@runtime_checkable
+class Ticking(Meter, Protocol):
+    """A meter that is told the counts also while nothing happens."""
+
+    @property
+    def every(self) -> float:
+        """Seconds without a transition or a notice after which it is told."""
+        ...
+
+
 @attrs.frozen
 class Said:
     """One utterance of the conversation."""

@@ -181,7 +181,7 @@ class _Writer:
             )
         yield from _centred(box, name_lines(name), "name", 18, box.note)
         if self.picture.small:
-            yield from _centred(box, _big(name), "big", 30, ())
+            yield from _centred(box, _big(name), "big", 30, (), squeezed=self.paged)
         yield "</g>"
 
     def _legend(self, x: float, y: float) -> Iterator[str]:
@@ -193,13 +193,16 @@ class _Writer:
         yield "</g>"
 
 
-def _centred(box: Box, lines: list[str], kind: str, step: float, note: tuple[str, ...]) -> Iterator[str]:
-    """Lines in the middle of a box, and a note below them."""
+def _centred(
+    box: Box, lines: list[str], kind: str, step: float, note: tuple[str, ...], *, squeezed: bool = False
+) -> Iterator[str]:
+    """Lines in the middle of a box, and a note below them. `squeezed`: one that is too long is made to fit."""
     x, height = _n(box.x + box.width / 2), step * len(lines) + 15 * len(note)
     y = box.y + (box.height - height) / 2 + step - step / 4
     for line in lines:
         # A script whose letters have widths of their own is made to fit.
-        fit = "" if line.isascii() else f' textLength="{_n(cells(line) * 9)}" lengthAdjust="spacingAndGlyphs"'
+        length = cells(line) * 9 if not line.isascii() else box.width - 12 if squeezed and len(line) > 8 else 0
+        fit = f' textLength="{_n(length)}" lengthAdjust="spacingAndGlyphs"' if length else ""
         yield f'<text class="{kind}" x="{x}" y="{_n(y)}" text-anchor="middle"{fit}>{html.escape(line)}</text>'
         y += step
     for line in note:

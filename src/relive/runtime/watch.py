@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from relive.core.effects import Transition
-from relive.ports import Meter, Notice, Observer, Stats
+from relive.ports import Meter, Notice, Observer, Stats, Ticking
 from relive.runtime.tasks import Tasks, complain
 from relive.telemetry.logging import LogObserver
 
@@ -33,8 +33,8 @@ class Watch:
         final: states that a session ends in: what leads there is told also to those who are too slow for all the rest.
     """
 
-    __slots__ = ("_ended", "_final", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task",
-                 "_waiters", "_wake", "overflows")  # fmt: skip
+    __slots__ = ("_ended", "_every", "_final", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task",
+                 "_ticking", "_waiters", "_wake", "overflows")  # fmt: skip
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class Watch:
         self.overflows = 0
         self._observers = tuple(observers)
         self._meters = tuple(observer for observer in self._observers if isinstance(observer, Meter))
+        self._ticking = tuple(meter for meter in self._meters if isinstance(meter, Ticking) and meter.every > 0)
+        self._every = min((meter.every for meter in self._ticking), default=None)
         self._stats = stats if self._meters else None
         self._final = final
         self._log = None if any(isinstance(observer, LogObserver) for observer in self._observers) else _LOG
@@ -150,7 +152,12 @@ class Watch:
                 self._count()
                 return
             self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+            if self._every is None:
+                await self._wake
+                continue
+            await asyncio.wait([self._wake], timeout=self._every)
+            if not self._wake.done():
+                self._count(self._ticking)
 
     def _tell_all(self, news: Transition | Notice) -> None:
         for observer in self._observers:
@@ -158,9 +165,9 @@ class Watch:
         if isinstance(news, Transition) or news.what in ("saved", "store_error"):
             self._count()
 
-    def _count(self) -> None:
+    def _count(self, meters: tuple[Meter, ...] | None = None) -> None:
         if self._stats is not None:
-            for meter in self._meters:
+            for meter in self._meters if meters is None else meters:
                 try:
                     meter.counted(self._stats())
                 except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - as below

@@ -19,8 +19,8 @@ function lines(hit) {
     const [t, until, , , written, read] = hit.flow;
     return [[t, `${few(read, "frame")} in, ${number(written)} out`, `in ${span(until - t)}`]];
   }
-  const { conn, from, up, until, verdict, end } = hit.lane;
-  const said = [[from ?? up, `connection #${conn}`, verdict ? printable(judged(verdict)) : ""]];
+  const { name, from, up, until, verdict, end } = hit.lane;
+  const said = [[from ?? up, `connection ${name}`, verdict ? printable(judged(verdict)) : ""]];
   if (up !== null) said.push([up, "up", `for ${span((until ?? ui.run.end) - up)}`]);
   if (until !== null) said.push([until, "left", printable(end)]);
   return said;

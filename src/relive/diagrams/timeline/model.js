@@ -31,16 +31,24 @@ class Client {
     this.reading = false;
     this.state = "";
     this.conn = 0;
+    this.life = 1;
   }
 
+  /** The lane of a connection: numbers begin anew in each process. */
   laneOf(conn) {
-    let lane = this.lane.get(conn);
+    const key = this.key(conn);
+    let lane = this.lane.get(key);
     if (!lane) {
-      lane = { conn, from: null, up: null, drain: null, until: null, verdict: null, end: "" };
-      this.lane.set(conn, lane);
+      const name = this.life > 1 ? `#${this.life}.${conn}` : `#${conn}`;
+      lane = { key, conn, name, from: null, up: null, drain: null, until: null, verdict: null, end: "" };
+      this.lane.set(key, lane);
       this.lanes.push(lane);
     }
     return lane;
+  }
+
+  key(conn) {
+    return `${this.life}.${conn}`;
   }
 
   /** The session came into a state. */
@@ -63,11 +71,11 @@ class Client {
 
   /** While a connection is being opened: it has this number, unless that is still the one before. */
   dial(conn, t) {
-    if (conn > 0 && OPENING.has(this.state) && !this.lane.has(conn)) this.laneOf(conn).from = t;
+    if (conn > 0 && OPENING.has(this.state) && !this.lane.has(this.key(conn))) this.laneOf(conn).from = t;
   }
 
   close(conn, t, how) {
-    const lane = this.lane.get(conn);
+    const lane = this.lane.get(this.key(conn));
     if (lane && lane.until === null) Object.assign(lane, { until: t, end: how });
   }
 
@@ -77,7 +85,7 @@ class Client {
   }
 
   mark(t, until, i, cat, conn, count, verdict = null) {
-    const mark = { t, until, i, cat, conn, count, verdict };
+    const mark = { t, until, i, cat, lane: this.key(conn), conn, count, verdict };
     if (!this.marks.length || this.marks[this.marks.length - 1].t <= t) this.marks.push(mark);
     else this.marks.splice(lastAt(this.marks, t) + 1, 0, mark);
   }
@@ -147,7 +155,7 @@ class Run {
       const verdict = list(data)[3];
       if (!verdict) return;
       const up = list(data)[1] || conn;
-      if (client.lane.has(up)) client.laneOf(up).verdict = verdict;
+      if (client.lane.has(client.key(up))) client.laneOf(up).verdict = verdict;
       mark(verdict[2] > 0 ? "replay" : "up", up, verdict);
     } else if (kind === "read" && what === "sessionResumptionUpdate") {
       client.reading = true;
@@ -156,8 +164,12 @@ class Run {
     else if (kind === "crash") {
       client.enter(t, i, client.state, "", "crash", conn, t);
       mark("process");
-    } else if (kind === "start" && client.bands.length) client.enter(t, i, "", "IDLE", "start", 0, t);
-    else if (kind === "asked" || kind === "condemn" || kind === "wrong") mark("trouble");
+    } else if (kind === "start" && client.bands.length) {
+      client.life += 1;
+      client.conn = 0;
+      client.enter(t, i, "", "IDLE", "start", 0, t);
+    }
+    if (kind === "asked" || kind === "condemn" || kind === "wrong") mark("trouble");
   }
 
   notice(client, what, detail, conn, mark) {

@@ -146,7 +146,7 @@ function tell(quiet) {
   fill($("now"), [
     ["Time", clock(cursor.t), `of ${clock(run.end, 1)}`],
     ["State", state ? printable(state) : "–", now ? printable(`for ${span(cursor.t - now.t)}${reason}`) : "", hue(state)],
-    ["Connection", lane ? `#${lane.conn}` : "–", lane ? printable(there ? saidOf(lane, cursor.t) : "closed") : ""],
+    ["Connection", lane?.name ?? "–", lane ? printable(there ? saidOf(lane, cursor.t) : "closed") : ""],
     ["Frames", flow ? `${rate(flow[5])} in` : "–", flow ? `${rate(flow[4])} out` : ""],
     ["Journal", journal ? `${number(journal[1])} kept` : "–", journal ? `${number(journal[0])} waiting` : ""],
     ["Newest handle", handle ? `${span(cursor.t - handle.t)} old` : "–", handle ? printable(named(run.rows[handle.i])) : ""],
@@ -156,7 +156,7 @@ function tell(quiet) {
   const slider = $("plot");
   slider.setAttribute("aria-valuemax", String(run.end));
   slider.setAttribute("aria-valuenow", String(cursor.t));
-  slider.setAttribute("aria-valuetext", `${clock(cursor.t)}, ${state || "no state"}${lane ? `, connection ${lane.conn}` : ""}`);
+  slider.setAttribute("aria-valuetext", `${clock(cursor.t)}, ${state || "no state"}${lane ? `, connection ${lane.name}` : ""}`);
   if (!quiet) detail(cursor.i);
 }
 

@@ -167,7 +167,7 @@ function density(flows, view, columns) {
 function nice(value) {
   if (!(value > 0)) return 1;
   const unit = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 3, 5, 10].find((n) => n * unit >= value * 0.999) * unit;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((n) => n * unit >= value * 0.999) * unit;
 }
 
 /** A text, cut to a width. */

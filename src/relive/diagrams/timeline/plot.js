@@ -46,7 +46,7 @@ class Plot {
   visible({ run, client, view }) {
     const seen = client.lanes.filter((lane) => (lane.from ?? lane.up ?? 0) <= view.b && (lane.until ?? run.end) >= view.a);
     this.tall = Math.min(TALL.lane, this.lanes.height / Math.max(1, seen.length));
-    this.place = new Map(seen.map((lane, n) => [lane.conn, this.lanes.y + (n + 0.5) * this.tall]));
+    this.place = new Map(seen.map((lane, n) => [lane.key, this.lanes.y + (n + 0.5) * this.tall]));
     return seen;
   }
 
@@ -73,7 +73,7 @@ class Plot {
   }
 
   drawAxis(g, { view, run, matches }) {
-    const each = step(view.b - view.a, Math.max(2, (this.width - this.gutter) / 90));
+    const each = step(view.b - view.a, Math.max(2, (this.width - this.gutter) / (this.width < 560 ? 60 : 90)));
     const digits = each >= 1 ? 0 : each >= 0.1 ? 1 : each >= 0.01 ? 2 : 3;
     g.textAlign = "center";
     for (let t = Math.ceil(view.a / each) * each; t <= view.b; t += each) {
@@ -149,7 +149,7 @@ class Plot {
   }
 
   drawLane(g, { run, view }, lane) {
-    const y = this.place.get(lane.conn);
+    const y = this.place.get(lane.key);
     const tall = Math.max(1, Math.min(11, this.tall * 0.5));
     const at = (t) => this.x(t, view);
     const until = lane.until ?? run.end;
@@ -210,7 +210,7 @@ class Plot {
   where(mark, { view, hidden }) {
     if (hidden.has(mark.cat)) return null;
     const y = mark.cat === "fault" || mark.cat === "violation" ? this.fault && this.fault.y + this.fault.height / 2
-      : mark.cat === "process" ? this.state.y + this.state.height / 2 : this.place.get(mark.conn) ?? null;
+      : mark.cat === "process" ? this.state.y + this.state.height / 2 : this.place.get(mark.lane) ?? null;
     const x = this.x(mark.t, view);
     return y === null || y === undefined || x < this.gutter - 1 || x > this.width - RIGHT + 1 ? null : [x, y];
   }
@@ -224,7 +224,7 @@ class Plot {
         const at = this.where(marks[n], ui);
         if (!at) continue;
         const key = `${marks[n].cat}${at[1]}`;
-        if (Math.abs((last.get(key) ?? -99) - at[0]) < Math.max(2, r * 0.6)) continue;
+        if (Math.abs((last.get(key) ?? -99) - at[0]) < Math.max(2, r * 0.8)) continue;
         last.set(key, at[0]);
         if (marks[n].cat === "handle") glyph(g, "handle", at[0], at[1], r * 0.85);
         else late.push([marks[n].cat, at]);
@@ -251,7 +251,7 @@ class Plot {
     if (this.fault) g.fillText("faults", right, this.fault.y + this.fault.height / 2);
     const every = Math.ceil(14 / this.tall);
     lanes.forEach((lane, n) => {
-      if (n % every === 0) g.fillText(`#${number(lane.conn)}`, right, this.place.get(lane.conn));
+      if (n % every === 0) g.fillText(lane.name, right, this.place.get(lane.key));
     });
   }
 
@@ -316,7 +316,7 @@ class Plot {
       const n = lastAt(client.flows, t, (flow) => flow[0]);
       return n >= 0 && client.flows[n][1] >= t ? { flow: client.flows[n] } : null;
     }
-    const lane = client.lanes.find((one) => Math.abs((this.place.get(one.conn) ?? -99) - y) <= this.tall / 2);
+    const lane = client.lanes.find((one) => Math.abs((this.place.get(one.key) ?? -99) - y) <= this.tall / 2);
     return lane && (lane.from ?? lane.up) <= t && t <= (lane.until ?? run.end) ? { lane } : null;
   }
 }
@@ -375,6 +375,6 @@ function drawOverview(canvas, plot, ui) {
   g.fillRect(Math.round(plot.x(ui.cursor.t, whole)) - 1, 0, 2, height);
   g.fillStyle = colours.muted;
   g.textAlign = "right";
-  g.fillText(clients.length > 1 ? "sessions" : "all", plot.gutter - 10, height / 2);
+  g.fillText("all", plot.gutter - 10, height / 2);
   return { clients, tall, most };
 }
