@@ -33,8 +33,8 @@ class Watch:
         final: states that a session ends in: what leads there is told also to those who are too slow for all the rest.
     """
 
-    __slots__ = ("_ended", "_every", "_final", "_followers", "_log", "_meters", "_observers", "_queue", "_stats", "_task",
-                 "_ticking", "_waiters", "_wake", "overflows")  # fmt: skip
+    __slots__ = ("_ended", "_every", "_final", "_followers", "_log", "_meters", "_observers", "_queue", "_stats",
+                 "_task", "_ticking", "_waiters", "_wake", "overflows")  # fmt: skip
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from itertools import count
 from os import SEEK_END, PathLike
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from relive.core.effects import Transition
 from relive.ports import Meter, Notice, Stats
@@ -127,9 +127,9 @@ def _clock(otherwise: float) -> float:
 class TraceFile:
     """A trace of the sessions of a process, for `relive timeline`. Lines are added at the end of the file.
 
-    A thread of its own writes, so that a slow disk slows no session. If the disk is too slow, or cannot be written, lines
-    are left out, which the trace, or the log, then says. What was told is written when the interpreter ends, or at
-    `close`; as a context manager it closes itself.
+    A thread of its own writes, so that a slow disk slows no session. If the disk is too slow, or cannot be written,
+    lines are left out, which the trace, or the log, then says. What was told is written when the interpreter ends, or
+    at `close`; as a context manager it closes itself.
 
     Args:
         path: of the file. A file that is there is continued, as another run.
@@ -155,7 +155,7 @@ class TraceFile:
         """Write what is left, and close the file. Waits two seconds for the disk at most."""
         self._finish()
 
-    def __enter__(self) -> TraceFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -251,6 +251,8 @@ function fillBroken() {
 
 function fillFacts() {
   const { run, client } = ui;
+  $("who").textContent = [run.began.replace("T", " ").replace("+00:00", " UTC"), client.name].filter(Boolean)
+    .map((one) => ` · ${printable(one, 80)}`).join("");
   const ups = client.lanes.filter((lane) => lane.up !== null).length;
   const faults = [...run.shared.marks, ...client.marks].filter((mark) => mark.cat === "fault").length;
   const facts = [[clock(run.end, 0), run.plan ? "simulated" : "long"], [number(ups), ups === 1 ? "connection" : "connections"]];

@@ -152,7 +152,9 @@ def _plan(plan: Any) -> dict[str, Any] | None:
 
 
 def _entry(number: int, fields: dict[str, Any]) -> Entry | Flaw:
-    at, client, conn = fields.get("t"), fields.get("client"), fields.get("conn")
+    at: Any = fields.get("t")
+    client: Any = fields.get("client")
+    conn: Any = fields.get("conn")
     kind, what, data = fields.get("kind"), fields.get("what"), fields.get("data")
     if not isinstance(at, (int, float)) or isinstance(at, bool) or not -_NUMBERS < at < 1e12:
         return Flaw(number, "`t` is not a number of seconds")

@@ -20,7 +20,10 @@ from relive.diagrams.timeline.thinning import Row, ends
 
 LINES: Final = 100
 "Lines of a diagram at most; of more GitHub draws none that can be read."
-_COLUMNS: Final = 52
+_COLUMNS: Final = 46
+_NARROW: Final = 32
+"Of a note about one."
+_HANDLE: Final = "handle "
 _UNSAFE: Final = re.compile(r"[^\w ,.:()\[\]/|+=@'→×…\u2068\u2069-]")
 _LONGEST: Final = 240
 
@@ -60,7 +63,8 @@ def sequence(run: Run, client: int, *, most: int = LINES) -> str:
 
 
 def _written(line: _Line) -> Iterator[str]:
-    text = "<br/>".join(_UNSAFE.sub(_entity, part) for part in _wrapped(f"{_clock(line.at)} {line.text}"))
+    columns = _NARROW if line.kind in ("note", "server") else _COLUMNS
+    text = "<br/>".join(_UNSAFE.sub(_entity, part) for part in _wrapped(f"{_clock(line.at)} {line.text}", columns))
     match line.kind:
         case "note":
             yield f"Note over R: {text}"
@@ -80,10 +84,10 @@ def _entity(found: re.Match[str]) -> str:
     return f"#{ord(found.group())};"
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, columns: int) -> list[str]:
     """A text in lines; invisible characters are written out, one from right to left stays within itself."""
     short = textwrap.shorten(printable(text), _LONGEST, placeholder=" …")
-    return textwrap.wrap(short, _COLUMNS) or [""]
+    return textwrap.wrap(short, columns) or [""]
 
 
 def _clock(at: float) -> str:
@@ -107,10 +111,19 @@ def _chosen(lines: list[_Line], most: int) -> tuple[list[_Line], int]:
 def _gathered(lines: list[_Line]) -> list[_Line]:
     """What is said several times on end is said once, with how often."""
     found: list[_Line] = []
-    for _, same in groupby(lines, lambda line: (line.kind, line.weight, line.text)):
-        first, *others = same
-        found.append(attrs.evolve(first, text=f"{len(others) + 1} × {first.text}") if others else first)
+    for (_, _, text), together in groupby(lines, lambda line: (line.kind, line.weight, _alike(line.text))):
+        same = list(together)
+        if len(same) == 1:
+            found += same
+        elif text == _HANDLE:
+            found.append(attrs.evolve(same[-1], text=f"{len(same)} handles, the last {same[-1].text[len(_HANDLE) :]}"))
+        else:
+            found.append(attrs.evolve(same[0], text=f"{len(same)} × {text}"))
     return found
+
+
+def _alike(text: str) -> str:
+    return _HANDLE if text.startswith(_HANDLE) else text
 
 
 def _lines(row: Row, *, stepping: bool) -> Iterator[_Line]:
@@ -164,7 +177,7 @@ def _fault(what: str, parts: list[Any]) -> str:
 
 
 def _handle(_: str, parts: list[Any]) -> str:
-    return f"handle {parts[0]}" if len(parts) > 1 and parts[0] and parts[1] else ""
+    return f"{_HANDLE}{parts[0]}" if len(parts) > 1 and parts[0] and parts[1] else ""
 
 
 _Say = Callable[[str, list[Any]], str]
@@ -201,7 +214,11 @@ def _frames(run: Run, client: int, lines: list[_Line]) -> Iterator[_Line]:
             place += 1
         if number + 1 == len(flows) or (place < len(marks) and marks[place] <= later):
             if written:
-                yield _Line(flow[0], 1, "R->>S", f"{written:,} frames")
+                yield _Line(flow[0], 1, "R->>S", _frame_count(written))
             if read:
-                yield _Line(flow[0], 1, "S->>R", f"{read:,} frames")
+                yield _Line(flow[0], 1, "S->>R", _frame_count(read))
             written = read = 0
+
+
+def _frame_count(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count:,} frames"

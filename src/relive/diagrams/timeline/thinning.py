@@ -59,6 +59,8 @@ def ends(row: Entry | Row) -> tuple[str, str] | None:
         match cast("list[Any]", data):
             case [str(source), str(dest), *_] if source != dest:
                 return source, dest
+            case _:
+                pass
     return None
 
 
@@ -165,7 +167,7 @@ class Thinned:
                 return _WEIGHTS.get(kind, 1)
 
     def _flow(self, row: Entry) -> None:
-        data: list[Any] = row.data if isinstance(row.data, list) else []
+        data = list(cast("list[Any]", row.data)) if isinstance(row.data, list) else list[Any]()
         if len(data) < 6 or not all(map(_number, data)):
             return
         flows = self._flows.setdefault(row.client, [])
