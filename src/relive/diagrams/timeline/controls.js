@@ -5,7 +5,7 @@ function lines(hit) {
   if (hit.marks) {
     const said = hit.marks.slice(0, 4).map((mark) => {
       const [title, more] = told(ui.run.rows[mark.i]);
-      const word = mark.cat === "up" || mark.cat === "replay" ? `#${mark.conn}: ${printable(judged(mark.verdict))}` : title;
+      const word = mark.verdict ? `#${mark.conn}: ${printable(judged(mark.verdict))}` : title;
       return [mark.t, word, word === title ? more : ""];
     });
     if (hit.marks.length > 4) said.push([null, `and ${hit.marks.length - 4} more`, ""]);
@@ -13,7 +13,8 @@ function lines(hit) {
   }
   if (hit.band) {
     const { t, state, event } = hit.band;
-    return [[t, printable(state || "no process"), printable(`${event ? `on ${event}, ` : ""}for ${span(hit.until - t)}`)]];
+    const length = `for ${span(hit.until - t)}`;
+    return [[t, printable(state || "no process"), printable(event ? `on ${event}, ${length}` : length)]];
   }
   if (hit.flow) {
     const [t, until, , , written, read] = hit.flow;
@@ -213,9 +214,10 @@ function wireRest() {
 }
 
 function wireMachine() {
+  const all = (selector) => document.querySelectorAll(`#machine ${selector}`);
   const put = (map, key, element) => map.set(key, [...(map.get(key) ?? []), element]);
-  for (const element of document.querySelectorAll("#machine [data-state]")) put(machine.states, element.dataset.state, element);
-  for (const element of document.querySelectorAll("#machine [data-ways]")) {
+  for (const element of all("[data-state]")) put(machine.states, element.dataset.state, element);
+  for (const element of all("[data-ways]")) {
     for (const [source, dest] of JSON.parse(element.dataset.ways)) put(machine.ways, `${source}>${dest}`, element);
   }
 }

@@ -2,6 +2,7 @@
 
 const LINE = 26;
 const SPARE = 6;
+const USUAL = new Set(["step", "heard", "made", "sent"]);
 const FARTHEST = 8e6; // no browser lays out an element much taller than that
 
 class List {
@@ -88,7 +89,7 @@ class List {
     line.setAttribute("role", "row");
     line.setAttribute("aria-rowindex", String(n + 1));
     if (ends(row)) line.classList.add("change");
-    else if (row[3] === "step" || row[3] === "heard" || row[3] === "made" || row[3] === "sent") line.classList.add("quiet");
+    else if (USUAL.has(row[3])) line.classList.add("quiet");
     const cells = [make("span", "time", clock(row[0])), make("span", "sign"), make("span", "title", title)];
     cells.push(make("span", "detail", detail));
     for (const cell of cells) cell.setAttribute("role", "cell");

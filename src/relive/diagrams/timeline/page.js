@@ -6,8 +6,8 @@ const runs = data.runs.map((run) => new Run(run));
 const plot = new Plot($("base"), $("over"));
 const events = new List($("list"), $("rows"), (i) => goRow(i, true));
 const ui = {
-  run: runs[0], client: null, view: { a: 0, b: 1 }, cursor: { t: 0, i: -1 }, hidden: new Set(), matches: null, hover: null,
-  pointed: null, order: [], stops: [], query: "",
+  run: runs[0], client: null, view: { a: 0, b: 1 }, cursor: { t: 0, i: -1 },
+  hidden: new Set(), hover: null, pointed: null, query: "", matches: null, order: [], stops: [],
 };
 const machine = { states: new Map(), ways: new Map(), lit: [] };
 let overview = { clients: [], tall: 1, most: 1 };
@@ -70,7 +70,7 @@ function arrange() {
   stop();
   events.show(run, ui.matches ?? ui.order);
   events.go(ui.cursor.i);
-  $("count").textContent = ui.matches ? `${number(ui.matches.length)} of ${number(ui.order.length)}` : number(ui.order.length);
+  $("count").textContent = `${ui.matches ? `${number(ui.matches.length)} of ` : ""}${number(ui.order.length)}`;
   $("found").textContent = ui.matches ? few(ui.matches.length, "match", "matches") : "";
 }
 
@@ -142,21 +142,25 @@ function tell(quiet) {
   const state = now?.state ?? "";
   const rate = (n) => `${Number((n / Math.max(flow[1] - flow[0], 1e-3)).toPrecision(2))}/s`;
   const reason = now?.event ? `, on ${now.event}` : "";
+  const since = now ? `for ${span(cursor.t - now.t)}${reason}` : "";
   const there = lane && (lane.until ?? Infinity) >= cursor.t;
   fill($("now"), [
     ["Time", clock(cursor.t), `of ${clock(run.end, 1)}`],
-    ["State", state ? printable(state) : "–", now ? printable(`for ${span(cursor.t - now.t)}${reason}`) : "", hue(state)],
+    ["State", state ? printable(state) : "–", printable(since), hue(state)],
     ["Connection", lane?.name ?? "–", lane ? printable(there ? saidOf(lane, cursor.t) : "closed") : ""],
     ["Frames", flow ? `${rate(flow[5])} in` : "–", flow ? `${rate(flow[4])} out` : ""],
     ["Journal", journal ? `${number(journal[1])} kept` : "–", journal ? `${number(journal[0])} waiting` : ""],
-    ["Newest handle", handle ? `${span(cursor.t - handle.t)} old` : "–", handle ? printable(named(run.rows[handle.i])) : ""],
+    handle ? ["Newest handle", `${span(cursor.t - handle.t)} old`, printable(named(run.rows[handle.i]))]
+      : ["Newest handle", "–", ""],
   ]);
   light(state, now?.source, state);
-  $("taken").textContent = now?.source ? printable(`${now.source}${ARROW}${state}${now.event ? ` on ${now.event}` : ""}`) : "";
+  const on = now?.event ? ` on ${now.event}` : "";
+  $("taken").textContent = now?.source ? printable(`${now.source}${ARROW}${state}${on}`) : "";
   const slider = $("plot");
   slider.setAttribute("aria-valuemax", String(run.end));
   slider.setAttribute("aria-valuenow", String(cursor.t));
-  slider.setAttribute("aria-valuetext", `${clock(cursor.t)}, ${state || "no state"}${lane ? `, connection ${lane.name}` : ""}`);
+  const where = lane ? `, connection ${lane.name}` : "";
+  slider.setAttribute("aria-valuetext", `${clock(cursor.t)}, ${printable(state) || "no state"}${where}`);
   if (!quiet) detail(cursor.i);
 }
 
@@ -242,7 +246,8 @@ function fillBroken() {
     if (struck) {
       const fault = plain(struck.fault).replace(/^fault /, "");
       const when = struck.state ? `once in ${plain(struck.state)}` : `at ${plain(struck.at ?? 0)} s`;
-      card.append(make("p", "step", printable(`last before it: step ${place + 1} of the plan, ${when}: ${fault}`, 400)));
+      const last = `last before it: step ${place + 1} of the plan, ${when}: ${fault}`;
+      card.append(make("p", "step", printable(last, 400)));
     }
     return card;
   }));
@@ -255,10 +260,11 @@ function fillFacts() {
     .map((one) => ` · ${printable(one, 80)}`).join("");
   const ups = client.lanes.filter((lane) => lane.up !== null).length;
   const faults = [...run.shared.marks, ...client.marks].filter((mark) => mark.cat === "fault").length;
-  const facts = [[clock(run.end, 0), run.plan ? "simulated" : "long"], [number(ups), ups === 1 ? "connection" : "connections"]];
-  if (faults) facts.push([number(faults), faults === 1 ? "fault" : "faults"]);
-  facts.push([number(run.told), "events"]);
-  if (run.violations.length) facts.push([number(run.violations.length), run.violations.length === 1 ? "violation" : "violations", "bad"]);
+  const counted = (n, name, kind) => [number(n), n === 1 ? name : `${name}s`, kind];
+  const facts = [[clock(run.end, 0), run.plan ? "simulated" : "long"], counted(ups, "connection")];
+  if (faults) facts.push(counted(faults, "fault"));
+  facts.push(counted(run.told, "event"));
+  if (run.violations.length) facts.push(counted(run.violations.length, "violation", "bad"));
   $("facts").replaceChildren(...facts.map(([value, name, kind]) => {
     const fact = make("div", kind);
     fact.append(make("dt", "", name), make("dd", "", value));
@@ -288,7 +294,9 @@ function fillPickers() {
 
 function fillLegend() {
   const counts = new Map();
-  for (const mark of [...ui.client.marks, ...ui.run.shared.marks]) counts.set(mark.cat, (counts.get(mark.cat) ?? 0) + mark.count);
+  for (const { cat, count } of [...ui.client.marks, ...ui.run.shared.marks]) {
+    counts.set(cat, (counts.get(cat) ?? 0) + count);
+  }
   $("legend").replaceChildren(...Object.keys(CATS).filter((cat) => counts.has(cat)).map((cat) => {
     const item = make("li");
     const button = make("button");

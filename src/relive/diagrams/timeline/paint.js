@@ -25,8 +25,8 @@ function hue(state) {
 const known = new Map();
 function getKnown(name) {
   if (!known.has(name)) {
-    const there = /^[a-z-]+$/.test(name) && getComputedStyle(document.documentElement).getPropertyValue(`--${name}-line`);
-    known.set(name, Boolean(there));
+    const style = getComputedStyle(document.documentElement);
+    known.set(name, /^[a-z-]+$/.test(name) && style.getPropertyValue(`--${name}-line`) !== "");
   }
   return known.get(name);
 }
@@ -49,9 +49,17 @@ function sized(canvas, width, height) {
 
 const SHAPES = {
   violation: (g, r) => { poly(g, 8, r * 1.15, Math.PI / 8); g.fill(); stamp(g, "!", r); },
-  fault: (g, r) => { path(g, [[0.15, -1.2], [-0.75, 0.2], [-0.05, 0.2], [-0.2, 1.2], [0.75, -0.25], [0.05, -0.25]], r); g.fill(); },
-  goaway: (g, r) => { path(g, [[-0.6, -1.1], [0.95, -0.5], [-0.6, 0.15]], r); g.fill(); line(g, [[-0.6, -1.1], [-0.6, 1.1]], r); },
-  lost: (g, r) => { g.lineWidth = r / 2.2; line(g, [[-0.8, -0.8], [0.8, 0.8]], r); line(g, [[-0.8, 0.8], [0.8, -0.8]], r); },
+  fault: (g, r) => {
+    path(g, [[0.15, -1.2], [-0.75, 0.2], [-0.05, 0.2], [-0.2, 1.2], [0.75, -0.25], [0.05, -0.25]], r); g.fill();
+  },
+  goaway: (g, r) => {
+    path(g, [[-0.6, -1.1], [0.95, -0.5], [-0.6, 0.15]], r); g.fill();
+    line(g, [[-0.6, -1.1], [-0.6, 1.1]], r);
+  },
+  lost: (g, r) => {
+    g.lineWidth = r / 2.2;
+    line(g, [[-0.8, -0.8], [0.8, 0.8]], r); line(g, [[-0.8, 0.8], [0.8, -0.8]], r);
+  },
   refused: (g, r) => { g.beginPath(); g.arc(0, 0, r * 0.9, 0, 7); g.stroke(); line(g, [[-0.6, 0.6], [0.6, -0.6]], r); },
   handle: (g, r) => { poly(g, 4, r, 0); g.fill(); },
   replay: (g, r) => {
@@ -148,14 +156,15 @@ function density(flows, view, columns) {
   const out = new Float64Array(columns);
   const back = new Float64Array(columns);
   const each = (view.b - view.a) / columns;
-  for (let n = Math.max(0, lastAt(flows, view.a, (flow) => flow[0])); n < flows.length && flows[n][0] < view.b; n += 1) {
+  const begin = Math.max(0, lastAt(flows, view.a, (flow) => flow[0]));
+  for (let n = begin; n < flows.length && flows[n][0] < view.b; n += 1) {
     const [from, until, , , written, read] = flows[n];
     const length = Math.max(until - from, each, LEAST);
     const first = Math.max(0, Math.floor((from - view.a) / each));
     const last = Math.min(columns - 1, Math.floor((from + length - view.a) / each));
     for (let c = first; c <= last; c += 1) {
-      const begin = Math.max(from, view.a + c * each);
-      const share = Math.max(0, Math.min(from + length, view.a + (c + 1) * each) - begin) / length / each;
+      const since = Math.max(from, view.a + c * each);
+      const share = Math.max(0, Math.min(from + length, view.a + (c + 1) * each) - since) / length / each;
       out[c] += written * share;
       back[c] += read * share;
     }

@@ -18,7 +18,7 @@ class Plot {
     const { run, client } = ui;
     this.width = Math.max(200, this.base.parentElement.clientWidth);
     this.gutter = this.width < 560 ? 54 : 84;
-    this.faults = [...run.shared.marks, ...client.marks].filter((mark) => mark.cat === "fault" || mark.cat === "violation");
+    this.faults = [...run.shared.marks, ...client.marks].filter(({ cat }) => cat === "fault" || cat === "violation");
     this.faults.sort((one, other) => one.t - other.t);
     let y = 0;
     const place = (height, gap = TALL.gap) => {
@@ -44,7 +44,8 @@ class Plot {
 
   /** The lanes that are in view, and how tall each is. */
   visible({ run, client, view }) {
-    const seen = client.lanes.filter((lane) => (lane.from ?? lane.up ?? 0) <= view.b && (lane.until ?? run.end) >= view.a);
+    const inView = ({ from, up, until }) => (from ?? up ?? 0) <= view.b && (until ?? run.end) >= view.a;
+    const seen = client.lanes.filter(inView);
     this.tall = Math.min(TALL.lane, this.lanes.height / Math.max(1, seen.length));
     this.place = new Map(seen.map((lane, n) => [lane.key, this.lanes.y + (n + 0.5) * this.tall]));
     return seen;
@@ -114,7 +115,8 @@ class Plot {
       const small = this.width < 560;
       g.fillStyle = colours.ink;
       g.font = FONT.replace("12px", small ? "600 10px" : "600 11.5px");
-      g.fillText(fitted(g, printable(state, 60), until - begin - (small ? 8 : 14)), begin + (small ? 4 : 8), y + height / 2 - 1);
+      const pad = small ? 4 : 8;
+      g.fillText(fitted(g, printable(state, 60), until - begin - 2 * pad + 2), begin + pad, y + height / 2 - 1);
       g.font = FONT;
     }
   }
@@ -175,8 +177,9 @@ class Plot {
     const width = g.measureText(text).width;
     const end = Math.max(at(until), from);
     g.textAlign = "left";
+    const before = Math.min(from, this.width) - 14 - width;
     if (end + 16 + width < this.width - RIGHT) g.fillText(text, Math.max(end, this.gutter) + 14, y);
-    else if (Math.min(from, this.width) - 14 - width > this.gutter) g.fillText(text, Math.min(from, this.width) - 14 - width, y);
+    else if (before > this.gutter) g.fillText(text, before, y);
     g.font = FONT;
   }
 
@@ -310,7 +313,7 @@ class Plot {
     const inside = (box) => box && y >= box.y && y < box.y + box.height;
     if (inside(this.state)) {
       const n = lastAt(client.bands, t);
-      return n < 0 ? null : { band: client.bands[n], until: n + 1 < client.bands.length ? client.bands[n + 1].t : run.end };
+      return n < 0 ? null : { band: client.bands[n], until: client.bands[n + 1]?.t ?? run.end };
     }
     if (inside(this.frames)) {
       const n = lastAt(client.flows, t, (flow) => flow[0]);

@@ -50,14 +50,14 @@ _CHANGE_KEYS: Final[tuple[_Key, ...]] = (itemgetter(1), len)
 
 
 def ends(row: Entry | Row) -> tuple[str, str] | None:
-    """The states that it leads from and to, if it is a step or a transition between two."""
+    """The states that it leads from and to, if it is a step or a transition between two, or stands for several."""
     kind, what, data = row[3], row[4], row[5]
     if kind == "transition":
         source, _, dest = what.partition(_ARROW)
         return (source, dest) if dest else None
     if kind in ("step", "states") and isinstance(data, list):
         match cast("list[Any]", data):
-            case [str(source), str(dest), *_] if source != dest:
+            case [str(source), str(dest), *_] if source != dest or kind == "states":
                 return source, dest
             case _:
                 pass

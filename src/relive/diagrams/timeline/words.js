@@ -26,7 +26,8 @@ function clock(t, digits = 3) {
   const minutes = Math.floor((whole % 3600) / 60);
   const seconds = String(whole % 60).padStart(2, "0");
   const part = digits ? `.${String(all % unit).padStart(digits, "0")}` : "";
-  return hours ? `${sign}${hours}:${String(minutes).padStart(2, "0")}:${seconds}${part}` : `${sign}${minutes}:${seconds}${part}`;
+  const before = hours ? `${hours}:${String(minutes).padStart(2, "0")}` : minutes;
+  return `${sign}${before}:${seconds}${part}`;
 }
 
 /** A duration in words: 340 ms, 12.3 s, 4 min 20 s, 2 h 5 min. */
@@ -69,7 +70,8 @@ function ends(row) {
     return dest ? [source, dest] : null;
   }
   const [source, dest] = kind === "step" || kind === "states" ? list(data) : [];
-  return typeof source === "string" && typeof dest === "string" && source !== dest ? [source, dest] : null;
+  const texts = typeof source === "string" && typeof dest === "string";
+  return texts && (source !== dest || kind === "states") ? [source, dest] : null;
 }
 
 /** A verdict in words. */
@@ -109,7 +111,7 @@ const SAYS = {
     if (what !== "sessionResumptionUpdate") return [`read: ${what}`, plain(data)];
     const [name, resumable, index] = parts;
     if (!name || !resumable) return ["read: an update without a handle", resumable ? "" : "not resumable now"];
-    return [`read: handle ${plain(name)}`, index === null || index === undefined ? "" : `covers ${plain(index)} frames`];
+    return [`read: handle ${plain(name)}`, plain(index) ? `covers ${plain(index)} frames` : ""];
   },
   heard: (what, _, data) => [`heard: ${what}`, plain(data)],
   made: (what) => [`made: ${what}`, "by relive, for the application"],
