@@ -15,7 +15,25 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" if (ROOT / "src").is_dir() else Path(relive.__file__).parent
 
 LONGEST = 400
-TEXT = {"", ".cfg", ".dot", ".ini", ".json", ".md", ".mmd", ".py", ".pyi", ".rst", ".toml", ".txt", ".yaml", ".yml"}
+TEXT = {
+    "",
+    ".cfg",
+    ".css",
+    ".dot",
+    ".html",
+    ".ini",
+    ".js",
+    ".json",
+    ".md",
+    ".mmd",
+    ".py",
+    ".pyi",
+    ".rst",
+    ".toml",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
 MADE = {"__pycache__", "build", "dist", "htmlcov", "node_modules"}
 # Dotfiles and dot-directories that belong to the repository; any other is somebody's tool or environment.
 OUR_DOTS = {".ci", ".editorconfig", ".gitattributes", ".gitignore"}
@@ -47,7 +65,8 @@ def texts() -> Iterator[Path]:
 
 
 def test_no_file_of_source_or_tests_is_longer_than_can_be_read_in_one_go() -> None:
-    files = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    kinds = ("*.py", "*.js", "*.css", "*.html")
+    files = [*(path for kind in kinds for path in PACKAGE.rglob(kind)), *(ROOT / "tests").rglob("*.py")]
     assert len(files) > 1
     lines = {str(path): len(path.read_text("utf-8").splitlines()) for path in files}
     assert {path: count for path, count in lines.items() if count > LONGEST} == {}

@@ -39,6 +39,7 @@ from tests.bench.machine import machine
 from tests.bench.simulation import simulation
 from tests.bench.size import size
 from tests.bench.stores import stores
+from tests.bench.timeline import timeline
 
 
 def measure(only: str, *, quick: bool) -> Iterator[Figure]:
@@ -54,6 +55,7 @@ def measure(only: str, *, quick: bool) -> Iterator[Figure]:
         "simulation": lambda: simulation(8 // less),
         "stores": lambda: stores(4000 // less),
         "fleet": lambda: fleet(1000 // less, 10.0),
+        "timeline": lambda: timeline(8 // less),
     }
     for name, part in parts.items():
         if name.startswith(only) or only.startswith(name):
@@ -70,7 +72,7 @@ def main() -> int:
         "--only",
         default="",
         metavar="PART",
-        help="receive, send, session, event, machine, import, simulation, stores, fleet",
+        help="receive, send, session, event, machine, import, simulation, stores, fleet, timeline",
     )
     options = parser.parse_args()
     figures = list(measure(options.only, quick=options.quick))

@@ -25,6 +25,7 @@ from tests.telemetry.readings import Readings
 import relive
 from relive.telemetry.logging import LogObserver
 from relive.telemetry.opentelemetry import Telemetry
+from relive.telemetry.trace import SessionTrace
 from relive.testing import FakeLiveServer, TlsHost
 from relive.testing.server_script import CLOSES
 
@@ -146,7 +147,9 @@ async def test_whatever_becomes_of_a_session_no_secret_is_told(
     told, readings, reader = Told(), Readings(), InMemoryMetricReader()
     prometheus = MeterProvider([reader, PrometheusMetricReader()], shutdown_on_exit=False)
     telemetry = Telemetry(readings.tracers, prometheus)
-    observers = [telemetry.observer(model="m", conversation="ada"), LogObserver(conversation="ada")]
+    traced: list[object] = []
+    tracing = SessionTrace(traced.append, conversation="ada")
+    observers = [telemetry.observer(model="m", conversation="ada"), LogObserver(conversation="ada"), tracing]
     store = relive.MemoryStore()
     with everything_logged() as lines:
         async with TlsHost(FakeLiveServer()) as host:
@@ -170,13 +173,15 @@ async def test_whatever_becomes_of_a_session_no_secret_is_told(
             stored = await store.load("ada")
             secrets = {KEY, *host.server.handles}
     told.add("stored", stored)
+    told.add("trace", *traced)
     told.add("logs", *lines)
     told.add("spans", *(span.to_json() for span in readings.spans))
     told.add("metrics", str(reader.get_metrics_data()), generate_latest(REGISTRY).decode())
     told.add("streams", *capfd.readouterr())
     prometheus.shutdown()
     for where, word in {"logs": "websockets.client", "spans": "relive.lost", "metrics": "relive_connections_total",
-                        "reprs": "Session", "errors": "Traceback", "stored": "Checkpoint"}.items():  # fmt: skip
+                        "reprs": "Session", "trace": "HANDLE_EXPIRED", "errors": "Traceback",
+                        "stored": "Checkpoint"}.items():  # fmt: skip
         assert word in told.texts[where]
     assert len(secrets) > 4
     assert told.holding(secrets) == {}

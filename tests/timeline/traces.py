@@ -6,12 +6,14 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 from relive.diagrams.timeline import Timeline, collect
 from relive.testing.simulation import simulate as kernel
 from relive.testing.simulation.faults import Crash, ExpireHandles, GoAway, ResetPeer
+from relive.testing.simulation.history import Record, violation_lines
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Plan, Step
 
@@ -46,21 +48,19 @@ HOSTILE = (
 
 
 @cache
+def _played() -> tuple[str, ...]:
+    with ThreadPoolExecutor(1) as elsewhere:  # where no browser has an event loop
+        return elsewhere.submit(kernel.simulate, PLAN, trace=True).result().trace
+
+
 def played(*, violated: bool = False) -> tuple[str, ...]:
     """The lines of a simulation's trace, of two sessions; with a violation that nobody committed."""
-    outcome = kernel.simulate(PLAN, trace=True)
-    lines = outcome.trace
-    if violated:
-        from relive.testing.simulation.history import violation_lines
-
-        lines = (*lines, *violation_lines((BROKEN,), PLAN, records(lines)))
-    return lines
+    lines = _played()
+    return (*lines, *violation_lines((BROKEN,), PLAN, records(lines))) if violated else lines
 
 
 def records(lines: tuple[str, ...]) -> Any:
     """The records of a trace as a history has them."""
-    from relive.testing.simulation.history import Record
-
     said = [json.loads(line) for line in lines[1:]]
     return [Record(one["t"], one["client"], one["conn"], one["kind"], one["what"], one["data"]) for one in said]
 

@@ -67,7 +67,7 @@ class _Writer:
         width, height = _n(self.picture.width), _n(self.picture.height)
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            'role="img">'
+            + ('class="small" role="img">' if self.paged and self.picture.small else 'role="img">')
         )
         yield _title(self.title)
         if not self.paged:

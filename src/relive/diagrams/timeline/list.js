@@ -90,8 +90,9 @@ class List {
     line.setAttribute("aria-rowindex", String(n + 1));
     if (ends(row)) line.classList.add("change");
     else if (USUAL.has(row[3])) line.classList.add("quiet");
-    const cells = [make("span", "time", clock(row[0])), make("span", "sign"), make("span", "title", title)];
-    cells.push(make("span", "detail", detail));
+    const when = clock(row[0], this.run.end < 3600 ? 3 : 1);
+    const said = [["time", when], ["sign", ""], ["title", title], ["detail", detail]];
+    const cells = said.map((one) => make("span", ...one));
     for (const cell of cells) cell.setAttribute("role", "cell");
     const cat = this.run.cats.get(i);
     if (cat) cells[1].append(icon(cat, 14));

@@ -165,6 +165,7 @@ class Run {
       client.enter(t, i, client.state, "", "crash", conn, t);
       mark("process");
     } else if (kind === "start" && client.bands.length) {
+      for (const lane of client.lanes) lane.until ??= t;
       client.life += 1;
       client.conn = 0;
       client.enter(t, i, "", "IDLE", "start", 0, t);

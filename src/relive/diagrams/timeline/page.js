@@ -10,7 +10,7 @@ const ui = {
   hidden: new Set(), hover: null, pointed: null, query: "", matches: null, order: [], stops: [],
 };
 const machine = { states: new Map(), ways: new Map(), lit: [] };
-let overview = { clients: [], tall: 1, most: 1 };
+let overview = null;
 let waiting = 0;
 
 /** Draw again at the next frame: all of it, or what follows the cursor. */
@@ -29,8 +29,9 @@ function paint() {
   if (what === ALL) {
     plot.layout(ui);
     plot.draw(ui);
+    overview = drawOverview(plot, ui);
   }
-  overview = drawOverview($("overview"), plot, ui);
+  showOverview($("overview"), plot, ui, overview);
   plot.drawOver(ui);
 }
 

@@ -143,10 +143,14 @@ class Plot {
     g.fillRect(this.gutter, y + half - 0.5, columns, 1);
     g.fillStyle = colours.line;
     g.fillRect(this.gutter, y, columns, 1);
-    g.fillStyle = colours.muted;
     g.font = FONT.replace("12px", "10.5px");
     g.textAlign = "right";
-    g.fillText(`${number(top)}/s`, this.width - RIGHT - 2, y + 8);
+    const scale = `${number(top)}/s`;
+    const wide = g.measureText(scale).width + 8;
+    g.fillStyle = colours.ground;
+    g.fillRect(this.width - RIGHT - wide, y + 1, wide, 15);
+    g.fillStyle = colours.muted;
+    g.fillText(scale, this.width - RIGHT - 4, y + 9);
     g.font = FONT;
   }
 
@@ -340,11 +344,12 @@ function bar(g, name, from, until, y, tall) {
 }
 
 /** The strip of the whole run, a row for each session, with what the plot shows of it. */
-function drawOverview(canvas, plot, ui) {
+function drawOverview(plot, ui) {
   const clients = [...ui.run.clients.values()];
   const most = Math.max(1, Math.min(clients.length, 120));
   const tall = clients.length > 1 ? Math.max(1, Math.min(10, 120 / most)) : 14;
   const height = Math.ceil(tall * most) + 4;
+  const canvas = document.createElement("canvas");
   const g = sized(canvas, plot.width, height);
   const whole = { a: 0, b: Math.max(ui.run.end, 1e-3) };
   for (let n = 0; n < most; n += 1) {
@@ -374,10 +379,16 @@ function drawOverview(canvas, plot, ui) {
   g.globalAlpha = 1;
   g.strokeStyle = colours.edge;
   g.strokeRect(from + 0.5, 0.5, Math.max(3, until - from - 1), height - 1);
-  g.fillStyle = colours.cursor;
-  g.fillRect(Math.round(plot.x(ui.cursor.t, whole)) - 1, 0, 2, height);
   g.fillStyle = colours.muted;
   g.textAlign = "right";
   g.fillText("all", plot.gutter - 10, height / 2);
-  return { clients, tall, most };
+  return { canvas, height, whole, clients, tall, most };
+}
+
+/** Show the strip as it was drawn, with the cursor in it. */
+function showOverview(canvas, plot, ui, { canvas: drawn, height, whole }) {
+  const g = sized(canvas, plot.width, height);
+  g.drawImage(drawn, 0, 0, plot.width, height);
+  g.fillStyle = colours.cursor;
+  g.fillRect(Math.round(plot.x(ui.cursor.t, whole)) - 1, 0, 2, height);
 }

@@ -204,7 +204,7 @@ class Thinned:
     @property
     def flows(self) -> list[Flow]:
         """Frames by session and time."""
-        found = (flow for _, flows in sorted(self._flows.items()) for flow in flows if any(flow[3:7]))
+        found = (flow for _, flows in sorted(self._flows.items()) for flow in sorted(flows) if any(flow[3:7]))
         return [[flow[0], min(flow[1], max(self.end, flow[0])), *flow[2:]] for flow in found]
 
 
@@ -219,4 +219,5 @@ def _number(value: Any) -> bool:
 def _together(first: Flow, last: Flow) -> Flow:
     if first is last:
         return first
-    return [first[0], last[1], first[2], *(a + b for a, b in zip(first[3:7], last[3:7], strict=True)), *last[7:]]
+    begin, end = min(first[0], last[0]), max(first[1], last[1])
+    return [begin, end, first[2], *(a + b for a, b in zip(first[3:7], last[3:7], strict=True)), *last[7:]]

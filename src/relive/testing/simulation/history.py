@@ -248,7 +248,7 @@ def violation_lines(violations: Iterable[Violation], plan: Plan, records: Sequen
     Each is a record of kind ``violation``, about a promise, with what it says, and with the place in the plan (from 0)
     of the last step that struck before, for that session or for all; None if none had.
     """
-    faults = [record for record in records if record.kind == "fault"]
+    faults = [record for record in records if record.kind == "fault" and record.what != "over"]
     return tuple(
         Record(said.at, said.client, 0, "violation", said.promise, [said.what, _last_step(plan, faults, said)]).line()
         for said in violations
@@ -256,7 +256,7 @@ def violation_lines(violations: Iterable[Violation], plan: Plan, records: Sequen
 
 
 def _last_step(plan: Plan, faults: Sequence[Record], said: Violation) -> int | None:
-    struck = [fault for fault in faults if fault.at <= said.at and fault.client in (-1, said.client) and fault.data]
+    struck = [fault for fault in faults if fault.at <= said.at and fault.client in (-1, said.client)]
     for last in struck[-1:]:
         for number, step in reversed(list(enumerate(plan.steps))):
             same = (type(step.fault).__name__, attrs.asdict(step.fault)) == (last.what, last.data)
