@@ -13,7 +13,7 @@ from relive.core.closes import Dropped
 from relive.core.effects import Transition
 from relive.core.policy import Policy
 from relive.errors import SessionFailed
-from relive.ports import Meter, Notice, Stats
+from relive.ports import Meter, Notice, Stats, Ticking
 from relive.telemetry.logging import LogObserver
 
 CALM = Policy(stable_after=0.5, probe=False)
@@ -167,6 +167,19 @@ async def test_a_meter_is_told_the_counts_after_each_transition_and_each_save_an
         "counted",
     ]  # fmt: skip
     assert (clerk.counts[0].connections, clerk.counts[-1].connections) == (0, 1)
+
+
+@simulated
+async def test_a_meter_that_ticks_is_told_the_counts_also_while_nothing_happens_and_no_other_is() -> None:
+    class Ticker(Clerk):
+        every = 2.0
+
+    ticker, clerk = Ticker(), Clerk()
+    assert isinstance(ticker, Ticking)
+    async with playing(policy=CALM, observers=[clerk, ticker]):
+        await asyncio.sleep(9.0)
+        assert ticker.told == ["CONNECTING", "counted", "dialled", "ACTIVE", *["counted"] * 5]
+    assert clerk.told == ["CONNECTING", "counted", "dialled", "ACTIVE", "counted", "CLOSED", "counted", "counted"]
 
 
 @simulated

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,11 +20,11 @@ from relive.cli.handles import handles
 from relive.cli.interrupts import interruptible
 from relive.cli.named import NotThere, load, load_table
 from relive.cli.plan import make_plan
-from relive.cli.report import Report
 from relive.cli.screen import RichScreen, Screen, show_report
 from relive.cli.serve import CannotServe, Serving, serve
 from relive.cli.simulate import simulate
 from relive.cli.timeline import timeline
+from relive.cli.watching import Hold, watched
 
 Result = TypeVar("Result")
 
@@ -74,6 +75,13 @@ def _demo(
         ),
     ] = False,
     model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Serve a page that shows it live, on this machine only, and go on serving it until interrupted.",
+        ),
+    ] = False,
 ) -> None:
     """Hold a conversation through everything that can happen to a connection, and account for every frame.
 
@@ -88,12 +96,12 @@ def _demo(
     if live and not key:
         raise typer.BadParameter("set GEMINI_API_KEY to a key of the Gemini Developer API", param_hint="--live")
     screen = Screen() if as_json else RichScreen(console, len(plan.turns))
+    if live:
+        hold: Hold = partial(run_live, plan, key=key, model=model, screen=screen)
+    else:
+        hold = partial(run_demo, plan, backend=backend or Backend.VERTEX, model=model, screen=screen)
     with screen:
-        report: Report = _run(
-            run_live(plan, key=key, model=model, screen=screen)
-            if live
-            else run_demo(plan, backend=backend or Backend.VERTEX, model=model, screen=screen)
-        )
+        report = _run(watched(hold, partial(typer.echo, err=as_json)) if watch else hold())
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -53,7 +53,9 @@ class _Chronicle:
         self.screen.notice(notice)
 
 
-async def run_demo(plan: Plan, *, backend: Backend, model: str, screen: Screen) -> Report:
+async def run_demo(
+    plan: Plan, *, backend: Backend, model: str, screen: Screen, observers: Sequence[relive.Observer] = ()
+) -> Report:
     """Hold the conversation with our own server, let everything go wrong that is planned, and settle the account."""
     began = asyncio.get_running_loop().time()
     chronicle = _Chronicle(screen)
@@ -65,7 +67,9 @@ async def run_demo(plan: Plan, *, backend: Backend, model: str, screen: Screen) 
         try:
             async with (
                 asyncio.timeout(_LIMIT),
-                relive.connect(client, model=model, config=_CONFIG, policy=POLICY, observers=[chronicle]) as session,
+                relive.connect(
+                    client, model=model, config=_CONFIG, policy=POLICY, observers=[chronicle, *observers]
+                ) as session,
             ):
                 talk = Conversation(session, plan, screen, lab, host)
                 lab.changed = talk.ring
@@ -84,7 +88,9 @@ async def run_demo(plan: Plan, *, backend: Backend, model: str, screen: Screen) 
     return Report(plan, backend, False, tuple(chronicle.steps), stats, settled, seconds, problem)
 
 
-async def run_live(plan: Plan, *, key: str, model: str, screen: Screen) -> Report:
+async def run_live(
+    plan: Plan, *, key: str, model: str, screen: Screen, observers: Sequence[relive.Observer] = ()
+) -> Report:
     """Hold the same conversation with the service: nothing is made to go wrong, and no truth can be looked up."""
     began = asyncio.get_running_loop().time()
     chronicle = _Chronicle(screen)
@@ -102,7 +108,7 @@ async def run_live(plan: Plan, *, key: str, model: str, screen: Screen) -> Repor
         stack.push_async_callback(client.aio.aclose)
         try:
             session = await stack.enter_async_context(
-                relive.connect(client, model=model, config=config, observers=[chronicle])
+                relive.connect(client, model=model, config=config, observers=[chronicle, *observers])
             )
             try:
                 await Conversation(session, plan, screen).hold()

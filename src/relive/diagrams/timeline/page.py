@@ -20,7 +20,7 @@ from relive.diagrams.svg import in_page
 from relive.diagrams.text import printable
 from relive.diagrams.timeline.collecting import Timeline, as_data
 
-_SCRIPTS: Final = ("words", "model", "paint", "plot", "list", "page", "controls")
+_SCRIPTS: Final = ("words", "model", "paint", "plot", "list", "page", "controls", "live")
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 "For JSON in a page, where a text could otherwise end the element that it is in."
 _NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"

@@ -345,7 +345,7 @@ function bar(g, name, from, until, y, tall) {
 
 /** The strip of the whole run, a row for each session, with what the plot shows of it. */
 function drawOverview(plot, ui) {
-  const clients = [...ui.run.clients.values()];
+  const clients = ui.run.clients.size ? [...ui.run.clients.values()] : [ui.client];
   const most = Math.max(1, Math.min(clients.length, 120));
   const tall = clients.length > 1 ? Math.max(1, Math.min(10, 120 / most)) : 14;
   const height = Math.ceil(tall * most) + 4;
