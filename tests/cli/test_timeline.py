@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from tests.timeline.traces import HEADER, collected, line, played, step
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from relive.cli.app import app
 from relive.core.table import TABLE

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 from tests.timeline.traces import CHROMIUM, collected
 
 from relive.core.table import TABLE
@@ -35,6 +35,10 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     trouble: list[str] = []
 
+    def refused(dialog: Dialog) -> None:
+        trouble.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
     def opened(*lines: str, width: int = 1280, theme: Any = "light", name: str = "a.jsonl", **how: Any) -> Page:
         path = tmp_path / f"page-{len(contexts)}.html"
         path.write_text(drawn(collected(*lines, name=name), of_table(TABLE)), "utf-8")
@@ -42,7 +46,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
-        page.on("dialog", lambda dialog: (trouble.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", refused)
         page.on("console", lambda message: trouble.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.goto(path.as_uri())

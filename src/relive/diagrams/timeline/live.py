@@ -37,6 +37,7 @@ _HEAD: Final = 16_384
 _PATIENCE: Final = 10.0
 "Seconds that a request may take, and that a page may not read."
 _TICK: Final = 1.0
+_FINAL: Final = (" → CLOSED", " → FAILED")
 _HEADERS: Final = (
     "Cache-Control: no-store",
     "Connection: close",
@@ -67,6 +68,8 @@ class LiveTimeline:
         self._count = 0
         self._numbers = count()
         self._zero: float | None = None
+        self._running: set[int] = set()
+        self._last = 0.0
         self._news = asyncio.Event()
         self._ended = False
         self._listeners: set[asyncio.Task[Any]] = set()
@@ -100,10 +103,11 @@ class LiveTimeline:
         if self._server is not None:
             self._server.close()
         if self._listeners:
-            _, late = await asyncio.wait(self._listeners, timeout=0.5)
-            for listener in late:
-                listener.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.wait(self._listeners, timeout=0.5)
+        late = list(self._listeners)
+        for listener in late:
+            listener.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     def _began(self, at: float) -> float:
         if self._zero is None:
@@ -112,6 +116,12 @@ class LiveTimeline:
 
     def _put(self, record: Record) -> None:
         self._count += 1
+        client, what = record["client"], record["what"]
+        if record["kind"] == "session":
+            self._running.add(client)
+        elif record["kind"] == "transition" and what.endswith(_FINAL):
+            self._running.discard(client)
+        self._last = max(self._last, record["t"])
         self._records.append((self._count, record))
         self._news.set()
 
@@ -160,8 +170,8 @@ class LiveTimeline:
         return fields.get("sec-fetch-site") in (None, "none", "same-origin")
 
     def _page(self) -> str:
-        run = {"number": 1, "plan": None, "began": "", "clients": [], "rows": [], "flows": [], "end": 0.0, "told": 0}
-        data = {"name": self._name, "notes": [], "runs": [run], "live": "events"}
+        # Nothing has happened yet: the page is told of it all, and asks where `live` says.
+        data: dict[str, Any] = {"name": self._name, "notes": [], "runs": [{"number": 1}], "live": "events"}
         machine = self._machine if self._machine is not None else of_table(TABLE)
         return written(self._name, machine, data, more="; connect-src 'self'")
 
@@ -189,8 +199,10 @@ class LiveTimeline:
             await asyncio.sleep(0.05)
 
     def _now(self) -> float:
-        zero = self._zero
-        return 0.0 if zero is None else round(asyncio.get_running_loop().time() - zero, 3)
+        """How far it is, in seconds since the beginning. When all sessions have ended it is over."""
+        if self._zero is None or not self._running:
+            return self._last
+        return round(asyncio.get_running_loop().time() - self._zero, 3)
 
 
 def _event(name: str, data: float) -> bytes:

@@ -167,7 +167,7 @@ class Thinned:
                 return _WEIGHTS.get(kind, 1)
 
     def _flow(self, row: Entry) -> None:
-        data = list(cast("list[Any]", row.data)) if isinstance(row.data, list) else list[Any]()
+        data = _listed(row.data)
         if len(data) < 6 or not all(map(_number, data)):
             return
         flows = self._flows.setdefault(row.client, [])
@@ -209,7 +209,12 @@ class Thinned:
 
 
 def _verdict(data: Any) -> Any:
-    return cast("list[Any]", data)[3] if isinstance(data, list) and len(cast("list[Any]", data)) > 3 else None
+    said = _listed(data)
+    return said[3] if len(said) > 3 else None
+
+
+def _listed(data: Any) -> list[Any]:
+    return cast("list[Any]", data) if isinstance(data, list) else []
 
 
 def _number(value: Any) -> bool:
