@@ -136,8 +136,9 @@ def test_every_field_of_a_record_is_listed() -> None:
     assert listed == {"transitions": test_logging.OF_TRANSITIONS, "notices": test_logging.OF_NOTICES}
 
 
-@pytest.mark.parametrize("name", ["logging", "opentelemetry"])
-def test_a_recipe_makes_an_observer_of_one_session(name: str) -> None:
+@pytest.mark.parametrize("name", ["logging", "opentelemetry", "trace", "live"])
+def test_a_recipe_makes_an_observer_of_one_session(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     observer = play(name)["observer"]
 
     @simulated

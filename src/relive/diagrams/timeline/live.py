@@ -192,9 +192,11 @@ class LiveTimeline:
                 await writer.drain()
             if ended:
                 return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
-                    await self._news.wait()
+            # Another page may have cleared the event meanwhile, so it is not all that is asked.
+            if told == self._count and not self._ended:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_TICK):
+                        await self._news.wait()
             # What happens at about the same time is told together.
             await asyncio.sleep(0.05)
 

@@ -21,6 +21,7 @@ VERSION: Final = 1
 "The newest that can be read."
 LONGEST: Final = 1 << 20
 "Bytes of a line; a longer one is a flaw."
+_DECODE: Final = json.JSONDecoder().decode
 _WORD: Final = 200
 _DETAILS: Final = 2000
 "Characters of details, as JSON; what is longer is cut."
@@ -123,7 +124,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None, bool]]:
 
 def _told(number: int, line: bytes, *, headed: bool, whole: bool) -> Told:
     try:
-        said: Any = json.loads(line)
+        said: Any = _DECODE(line.decode())
     except (ValueError, RecursionError):
         return Flaw(number, "it is not JSON" if whole or not headed else "the file ends in the middle of it")
     if not isinstance(said, dict):

@@ -55,12 +55,10 @@ def ends(row: Entry | Row) -> tuple[str, str] | None:
     if kind == "transition":
         source, _, dest = what.partition(_ARROW)
         return (source, dest) if dest else None
-    if kind in ("step", "states") and isinstance(data, list):
-        match cast("list[Any]", data):
-            case [str(source), str(dest), *_] if source != dest or kind == "states":
-                return source, dest
-            case _:
-                pass
+    if kind in ("step", "states") and isinstance(data, list) and len(cast("list[Any]", data)) > 1:
+        source, dest = cast("list[Any]", data)[:2]
+        if (source != dest or kind == "states") and isinstance(source, str) and isinstance(dest, str):
+            return source, dest
     return None
 
 
