@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,40 @@ def test_states_that_no_file_could_be_called_like_have_numbers(tmp_path: Path) -
     assert run("--machine", f"{HERE}:DOOR", "--out", str(tmp_path), "--format", "mermaid")[0] == 0
     names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.mmd"))
     assert names == ["machine.mmd", "states/open.mmd", "states/state-2.mmd", "states/state-3.mmd", "states/state-4.mmd"]
+
+
+def test_a_trace_is_shown_as_counts(tmp_path: Path) -> None:
+    trace, out = tmp_path / "trace.jsonl", tmp_path / "out"
+    played = CliRunner().invoke(app, ["simulate", "--sessions", "1", "--level", "core", "--trace", str(trace)])
+    assert played.exit_code == 0
+    code, said = run("--trace", str(trace), "--state", "ACTIVE", "--format", "dot")
+    assert code == 0
+    assert "1 runs, " in said
+    assert "never: GoAwayReceived" in said or "GoAwayReceived</font> ×" in said
+    assert "penwidth" in said
+    assert run("--trace", str(trace), "--out", str(out))[0] == 0
+    assert "never" in (out / "lifecycle.svg").read_text("utf-8")
+    assert not (out / "floors.svg").exists()
+
+
+def test_a_trace_of_another_table_is_told(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    steps = [{"state": "ACTIVE", "event": "Held", "dest": "PAUSED", "times": 4}]
+    trace.write_text(json.dumps({"sessions": 2, "transitions": steps}))
+    code, said = run("--trace", str(trace))
+    assert code == 0
+    assert "4 steps are of another table: Held, ACTIVE → PAUSED is one" in said
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"relive_trace": 9}'])
+def test_what_is_no_trace_is_refused(tmp_path: Path, text: str | None) -> None:
+    trace = tmp_path / "trace.jsonl"
+    if text is not None:
+        trace.write_text(text)
+    code, said = run("--trace", str(trace))
+    assert code == 2
+    assert "trace.jsonl" in said
+
+
+def test_no_picture_of_a_trace_is_committed() -> None:
+    assert run("--trace", "x", "--check")[0] == 2

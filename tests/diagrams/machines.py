@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from hypothesis import strategies as st
 
 from relive.diagrams import Diagram, Rule
@@ -29,7 +30,7 @@ NAMES = st.sampled_from(HOSTILE) | st.text(max_size=12) | st.text("ABC_", min_si
 
 
 @st.composite
-def diagrams(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Diagram:
+def diagrams(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES, *, counted: bool = False) -> Diagram:
     """Any machine: with states that cannot be reached, without transitions, with many between two states."""
     states = draw(st.lists(names, min_size=1, max_size=7, unique=True))
     state = st.sampled_from(states)
@@ -41,12 +42,14 @@ def diagrams(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Diagram:
         guard=names,
         actions=st.lists(names.filter(bool), max_size=3).map(tuple),
     )
-    return Diagram(
+    diagram = Diagram(
         tuple(states),
         tuple(draw(st.lists(rule, max_size=12))),
         draw(st.none() | state),
         tuple(draw(st.lists(state, max_size=2, unique=True))),
     )
+    times = st.sampled_from([0, 1, 8_888, 10_000_000])
+    return attrs.evolve(diagram, walked={edge.step: draw(times) for edge in diagram.edges} if counted else None)
 
 
 PLAIN = st.text("ABC_", min_size=1, max_size=8)

@@ -133,7 +133,9 @@ def dot(text: str) -> Drawn:
             drawn.stays.append((match[1], notes))
         elif match := re.fullmatch(r'  "stays" \[label=<(.*)>, shape=note, style="", fontsize=10\];', line):
             notes = _label(match[1])[1:]
-        elif match := re.fullmatch(r'  "([^"]+)" -> "([^"]+)" \[label=(?:<(.*)>|""), color="#\w+"\];', line):
+        elif match := re.fullmatch(
+            r'  "([^"]+)" -> "([^"]+)" \[label=(?:<(.*)>|""), color="#\w+"(?:, [\w=.]+)?\];', line
+        ):
             drawn.arrows.append((match[1], match[2], _label(match[3] or "") or [""]))
         elif match := re.fullmatch(r'  "((?:state|fork) \d+)" \[label=(?:<(.*)>|"")(, .*)?\];', line):
             drawn.names[match[1]] = html.unescape(re.sub(r">?, .*", "", match[2] or ""))

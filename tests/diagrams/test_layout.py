@@ -112,7 +112,7 @@ def test_nothing_overlaps_in_the_view_of_a_state(state: str) -> None:
 
 
 @settings(max_examples=60)
-@given(diagrams())
+@given(diagrams() | diagrams(counted=True))
 def test_nothing_overlaps_in_the_picture_of_any_machine(diagram: Diagram) -> None:
     assert faults(ladder(diagram, arrows(diagram, ORDERS))) == []
     for state in diagram.states:

@@ -11,8 +11,11 @@ import typer
 from relive.cli.named import NotThere, load, load_table
 from relive.diagrams import Options, draw
 from relive.diagrams.gallery import SUFFIXES, floor_plans, gallery, stale, view_stem, write
-from relive.diagrams.model import Diagram
+from relive.diagrams.model import Diagram, Step
 from relive.diagrams.reading import of_machine, of_table
+from relive.diagrams.text import printable
+from relive.diagrams.timeline.reading import TraceError
+from relive.diagrams.walked import walked
 from relive.errors import TableError
 
 HOME = Path("diagrams")
@@ -45,7 +48,17 @@ def diagram(
         str | None,
         typer.Option(help="A transitions.Machine in place of a table, as package.module:NAME.", show_default=False),
     ] = None,
-    guards: Annotated[bool, typer.Option("--guards/--no-guards", help="Say which guards are asked.")] = True,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Say how often each step was taken in this trace, or in what `relive simulate --json` printed.",
+            show_default=False,
+        ),
+    ] = None,
+    guards: Annotated[
+        bool | None,
+        typer.Option("--guards/--no-guards", help="Say which guards are asked.", show_default="not with --trace"),
+    ] = None,
     orders: Annotated[
         bool | None,
         typer.Option("--orders/--no-orders", help="Say what is done.", show_default="in the view of a state"),
@@ -65,13 +78,18 @@ def diagram(
     shown = _diagram(table, machine)
     if state is not None and state not in shown.states:
         raise typer.BadParameter(f"there is no {state}; there are {', '.join(shown.states)}", param_hint="--state")
-    whole, views = Options(guards, bool(orders)), Options(guards, orders is not False)
+    if check and trace is not None:
+        raise typer.BadParameter("no picture of a trace is committed", param_hint="--check")
+    if trace is not None:
+        shown = _walked(shown, trace)
+    asked = guards if guards is not None else trace is None
+    whole, views = Options(asked, bool(orders)), Options(asked, orders is not False)
     if out is None and not check:
         kind, options = (form or Format.MERMAID).value, whole if state is None else views
         typer.echo(draw(shown if state is None else shown.view(state), kind, options), nl=False)
         return
     files = gallery(shown, "lifecycle" if machine is None else "machine", whole, views)
-    if table is None and machine is None:
+    if table is None and machine is None and trace is None:
         files |= floor_plans()
     if state is not None:
         stem = view_stem(shown, state)
@@ -88,6 +106,37 @@ def diagram(
     if problems:
         typer.echo(f"`relive diagram --out {folder}`, called as this was, writes them anew.", err=True)
         raise typer.Exit(1)
+
+
+def _walked(shown: Diagram, trace: Path) -> Diagram:
+    """The diagram with its steps counted. What there is to be said about that goes to stderr."""
+    try:
+        with trace.open("rb") as file:
+            walk = walked(file)
+    except OSError as exc:
+        raise typer.BadParameter(f"cannot read {trace}: {exc.strerror}", param_hint="--trace") from exc
+    except TraceError as exc:
+        raise typer.BadParameter(f"{trace}: {exc}", param_hint="--trace") from exc
+    counted, strange = walk.on(shown)
+    never = walk.never(shown)
+    steps = "steps" if walk.every else "transitions"
+    typer.echo(f"{walk.runs:,} runs, {walk.steps.total():,} {steps}; {len(never)} were never taken", err=True)
+    for event in dict.fromkeys(event for _, event, _ in never):
+        ways = ", ".join(_way(step) for step in never if step[1] == event)
+        typer.echo(f"never: {printable(event)}: {ways}", err=True)
+    if walk.flaws:
+        typer.echo(f"{walk.flaws:,} lines could not be read", err=True)
+    if strange:
+        step = strange.most_common(1)[0][0]
+        typer.echo(
+            f"{strange.total():,} {steps} are of another table: {printable(step[1])}, {_way(step)} is one", err=True
+        )
+    return counted
+
+
+def _way(step: Step) -> str:
+    source, _, dest = step
+    return printable(source if source == dest else f"{source} → {dest}")
 
 
 def _diagram(table: str | None, machine: str | None) -> Diagram:

@@ -10,6 +10,8 @@ What changes nothing has no arrow in the picture of a whole machine; in the view
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import log10
 from typing import Final, TypeAlias
 
 import attrs
@@ -58,14 +60,48 @@ class Clause:
     events: tuple[str, ...]
     "Empty behind a fork, where the event is known."
     ways: tuple[Way, ...]
+    times: tuple[int | None, ...]
+    "How often each of them led here; behind a fork, how often any did. None where nobody counted."
 
     def __str__(self) -> str:
-        return (", ".join(map(printable, self.events)) + self.outcome).strip()
+        said = ", ".join(printable(event) + counted(times) for event, times in self.told)
+        return (said + self.outcome).strip()
+
+    @property
+    def told(self) -> Iterator[tuple[str, int | None]]:
+        """Each event, and how often it led here. Behind a fork there is none."""
+        return zip(self.events, self.times, strict=False)
 
     @property
     def outcome(self) -> str:
         """What is written behind the events."""
-        return ";".join(str(way) for way in self.ways)
+        return ";".join(str(way) for way in self.ways) + ("" if self.events else counted(self.times[0]))
+
+    def like(self, other: Clause) -> bool:
+        """Whether they say the same, however often."""
+        return (self.events, self.ways) == (other.events, other.ways)
+
+    def along(self, other: Clause) -> Clause:
+        """One like it and this, said of two arrows at once."""
+        pairs = zip(self.times, other.times, strict=True)
+        return attrs.evolve(self, times=tuple(None if a is None or b is None else a + b for a, b in pairs))
+
+
+def worn(times: int) -> float:
+    """How wide the line of a way is that was taken so often: it grows by half with each power of ten."""
+    return round(1.4 + 0.5 * log10(times), 1)
+
+
+def counted(times: int | None) -> str:
+    """How often, to be written behind a name: `` ×12``, `` never``; nothing where nobody counted."""
+    if times is None:
+        return ""
+    if not times:
+        return " never"
+    if times < 10_000:
+        return f" ×{times:,}"
+    few, unit = (times / 1e3, "k") if times < 999_500 else (times / 1e6, "M")
+    return f" ×{few:.1f}{unit}" if few < 99.95 else f" ×{few:.0f}{unit}"
 
 
 @attrs.frozen
@@ -117,7 +153,13 @@ def arrows(diagram: Diagram, options: Options) -> tuple[Arrow, ...]:
             else:
                 found.setdefault((edge.source, edge.dest, False), []).append(told)
     drawn = [
-        Arrow(source, dest, _clauses(told, options), tuple(dict.fromkeys(edge for _, _, edge in told)), stays)
+        Arrow(
+            source,
+            dest,
+            tuple(_clauses(diagram, told, options)),
+            tuple(dict.fromkeys(edge for _, _, edge in told)),
+            stays,
+        )
         for (source, dest, stays), told in found.items()
     ]
     place: dict[str | Fork, int] = {state: number for number, state in enumerate(diagram.states)}
@@ -147,11 +189,13 @@ def _forks(diagram: Diagram, everywhere: set[Edge]) -> dict[tuple[tuple[str, ...
     }
 
 
-def _clauses(told: list[_Told], options: Options) -> tuple[Clause, ...]:
+def _clauses(diagram: Diagram, told: list[_Told], options: Options) -> Iterator[Clause]:
     """What is written at an arrow: events that are answered in the same ways are named together."""
     outcomes: dict[str, dict[_Outcome, None]] = {}
-    for event, outcome, _ in told:
+    edges: dict[str, list[Edge]] = {}
+    for event, outcome, edge in told:
         outcomes.setdefault(event, {})[outcome] = None
+        edges.setdefault(event, []).append(edge)
     together: dict[tuple[Way, ...], list[str]] = {}
     for event, ways in outcomes.items():
         guards: dict[tuple[str, ...], list[str]] = {}
@@ -161,7 +205,9 @@ def _clauses(told: list[_Told], options: Options) -> tuple[Clause, ...]:
                 asked.append(guard)
         shown = tuple(Way(tuple(asked), actions) for actions, asked in guards.items())
         together.setdefault(shown, []).append(event)
-    return tuple(Clause(tuple(event for event in events if event), ways) for ways, events in together.items())
+    for ways, events in together.items():
+        times = tuple(diagram.times(edges[event]) for event in events)
+        yield Clause(tuple(event for event in events if event), ways, times)
 
 
 def origin(diagram: Diagram, arrow: Arrow) -> Origin:

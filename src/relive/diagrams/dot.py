@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping
 
-from relive.diagrams.arrows import GUARDS, Arrow, Clause, Fork, Options, arrows, origin
+from relive.diagrams.arrows import GUARDS, Arrow, Clause, Fork, Options, arrows, counted, origin, worn
 from relive.diagrams.colours import LIGHT
 from relive.diagrams.model import Diagram
 from relive.diagrams.text import printable
@@ -47,12 +47,21 @@ def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork
         else:
             written = f"label=<{label}>" if label else 'label=""'
             colour = LIGHT.events[origin(diagram, arrow)]
-            yield f'"{names[arrow.source]}" -> "{names[arrow.dest]}" [{written}, color="{colour}"]'
+            looks = f'{written}, color="{colour}"{_worn(diagram, arrow)}'
+            yield f'"{names[arrow.source]}" -> "{names[arrow.dest]}" [{looks}]'
+
+
+def _worn(diagram: Diagram, arrow: Arrow) -> str:
+    """How a line looks that was taken so often; nothing where nobody counted."""
+    times = diagram.times(arrow.edges)
+    if times is None:
+        return ""
+    return f", penwidth={worn(times)}" if times else ", style=dashed"
 
 
 def _clause(diagram: Diagram, clause: Clause) -> str:
     events = ", ".join(
-        f'<font color="{LIGHT.events[diagram.origin(event)]}">{html.escape(printable(event))}</font>'
-        for event in clause.events
+        f'<font color="{LIGHT.events[diagram.origin(event)]}">{html.escape(printable(event))}</font>{counted(times)}'
+        for event, times in clause.told
     )
     return (events + html.escape(clause.outcome)).strip()

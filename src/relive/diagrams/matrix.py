@@ -6,7 +6,7 @@ import html
 import re
 from typing import Final
 
-from relive.diagrams.arrows import ELSE, GUARDS, Options
+from relive.diagrams.arrows import ELSE, GUARDS, Options, counted
 from relive.diagrams.model import ORIGINS, Diagram, Edge
 from relive.diagrams.text import printable
 
@@ -26,14 +26,18 @@ def matrix(diagram: Diagram, options: Options = GUARDS) -> str:
         ["event", "from", *(_plain(state) for state in states)],
         ["---"] * (len(states) + 2),
         *(
-            [_plain(event), diagram.origin(event), *(_cell(cells.get((state, event), []), options) for state in states)]
+            [
+                _plain(event),
+                diagram.origin(event),
+                *(_cell(diagram, cells.get((state, event), []), options) for state in states),
+            ]
             for event in events
         ),
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _cell(edges: list[Edge], options: Options) -> str:
+def _cell(diagram: Diagram, edges: list[Edge], options: Options) -> str:
     """One state and one event."""
     if not edges:
         return NEVER
@@ -46,6 +50,10 @@ def _cell(edges: list[Edge], options: Options) -> str:
         if edge.actions and options.orders:
             text += f" / {', '.join(_plain(action) for action in edge.actions)}"
         said.append(text)
+    # Nobody counts by guards: what several of them lead to is counted once, behind the last.
+    last = {edge.step: place for place, edge in enumerate(edges)}
+    for place, edge in enumerate(edges):
+        said[place] += counted(diagram.times([edge])) if last[edge.step] == place else ""
     return "<br>".join(dict.fromkeys(said))
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from relive.diagrams.arrows import GUARDS, Arrow, Clause, Fork, Options, arrows
+from relive.diagrams.arrows import GUARDS, Arrow, Clause, Fork, Options, arrows, counted
 from relive.diagrams.colours import MARKS
 from relive.diagrams.model import Diagram
 from relive.diagrams.text import printable
@@ -60,8 +60,8 @@ def _lines(diagram: Diagram, drawn: tuple[Arrow, ...], names: Mapping[str | Fork
 
 def _clause(diagram: Diagram, clause: Clause) -> str:
     events = ", ".join(
-        f"<font color={MARKS[diagram.origin(event)]}>●</font>#160;{_escaped(printable(event))}"
-        for event in clause.events
+        f"<font color={MARKS[diagram.origin(event)]}>●</font>#160;{_escaped(printable(event) + counted(times))}"
+        for event, times in clause.told
     )
     return (events + _escaped(clause.outcome)).strip()
 

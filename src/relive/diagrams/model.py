@@ -7,7 +7,7 @@ destination says is that nothing changes. Where diagrams come from: `relive.diag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -27,8 +27,16 @@ ORIGINS: Final[Mapping[Origin, str]] = MappingProxyType(
 "Where an event can come from, in the order of legends."
 
 
+Step: TypeAlias = tuple[str, str, str]
+"A state, an event, and the state that it led to; which may be the same."
+
+
 def _frozen(mapping: Mapping[str, Origin]) -> Mapping[str, Origin]:
     return MappingProxyType(dict(mapping))
+
+
+def _counted(mapping: Mapping[Step, int] | None) -> Mapping[Step, int] | None:
+    return None if mapping is None else MappingProxyType(dict(mapping))
 
 
 @attrs.frozen
@@ -40,6 +48,11 @@ class Edge:
     dest: str | None
     guard: str = ""
     actions: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> Step:
+        """The edge without its guard: several can be one step."""
+        return self.source, self.event, self.dest or self.source
 
     def __str__(self) -> str:
         asked = f" [{self.guard}]" if self.guard else ""
@@ -81,6 +94,8 @@ class Diagram:
     "Of each event; one that is missing here is the application's."
     focus: str | None = None
     "The state that this is the view of; None if it shows the whole machine."
+    walked: Mapping[Step, int] | None = attrs.field(default=None, converter=_counted)
+    "How often each step was taken (`relive.diagrams.walked`); None if nobody counted."
 
     @property
     def edges(self) -> Iterator[Edge]:
@@ -116,6 +131,11 @@ class Diagram:
     def origin(self, event: str) -> Origin:
         """Where this event comes from."""
         return self.origins.get(event, "application")
+
+    def times(self, edges: Iterable[Edge]) -> int | None:
+        """How often one of these was taken; None if nobody counted."""
+        walked = self.walked
+        return None if walked is None else sum(walked.get(step, 0) for step in {edge.step for edge in edges})
 
     def view(self, state: str) -> Diagram:
         """What can happen in this state: its rules alone, and the states that they lead to."""

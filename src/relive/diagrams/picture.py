@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import attrs
 
-from relive.diagrams.arrows import Arrow, Clause, Fork
+from relive.diagrams.arrows import Arrow, Clause, Fork, counted
 from relive.diagrams.text import cells, chopped, printable
 
 CELL: Final = 7.55
@@ -30,6 +30,13 @@ class Word:
     text: str
     event: str | None = None
     "The event that it names; None for guards and orders."
+    times: str = ""
+    "How often that led here; written behind it."
+
+    @property
+    def width(self) -> int:
+        """In columns."""
+        return cells(self.text) + (1 + cells(self.times) if self.times else 0)
 
 
 @attrs.frozen
@@ -77,11 +84,6 @@ class Stroke:
     label: Label | None
     main: bool = False
     "An ordinary life takes it."
-
-    @property
-    def told(self) -> list[str]:
-        """All that it stands for, orders and all: a sentence for each edge."""
-        return [str(edge) for arrow in self.arrows for edge in arrow.edges]
 
 
 @attrs.frozen
@@ -134,15 +136,22 @@ def _wrapped(clause: Clause, columns: int) -> Iterator[tuple[Word, ...]]:
 
 def _words(clause: Clause, columns: int) -> Iterator[Word]:
     """The words of `str(clause)`, none of them longer than a line."""
-    for number, event in enumerate(clause.events, 1):
-        said = printable(event) + ("," if number < len(clause.events) else "")
-        yield from (Word(piece, event) for piece in chopped(said, columns))
+    for number, (event, times) in enumerate(clause.told, 1):
+        often, comma = counted(times).strip(), "," if number < len(clause.events) else ""
+        *pieces, last = chopped(printable(event) + ("" if often else comma), columns)
+        yield from (Word(piece, event) for piece in pieces)
+        if often and cells(last) + 1 + cells(often + comma) <= columns:
+            yield Word(last, event, often + comma)
+        else:
+            yield Word(last, event)
+            yield from (Word(piece) for piece in (often + comma,) if often)
     for number, way in enumerate(clause.ways, 1):
         # A bar does not begin a line, and a slash does not end one.
-        said = f"{way}{';' if number < len(clause.ways) else ''}"
+        often = counted(clause.times[0]) if not clause.events and number == len(clause.ways) else ""
+        said = f"{way}{';' if number < len(clause.ways) else often}"
         for word in said.replace(" |", "\0|").replace("/ ", "/\0").split():
             yield from (Word(piece) for piece in chopped(word.replace("\0", " "), columns))
 
 
 def _width(line: tuple[Word, ...]) -> int:
-    return sum(cells(word.text) for word in line) + len(line) - 1
+    return sum(word.width for word in line) + len(line) - 1

@@ -31,14 +31,14 @@ def of_table(table: Table[Any, Any, Any]) -> Diagram:
     rules = tuple(
         Rule(
             row.sources,
-            tuple(_short(trigger) for trigger in row.triggers),
+            tuple(called(trigger) for trigger in row.triggers),
             None if row.dest == "=" else str(row.dest),
             str(row.when),
             tuple(str(name) for name in row.do),
         )
         for row in table
     )
-    origins: dict[str, Origin] = {_short(name): _origin(name) for row in table for name in row.triggers}
+    origins: dict[str, Origin] = {called(name): _origin(name) for row in table for name in row.triggers}
     return Diagram(table.states, rules, table.initial, table.final, origins)
 
 
@@ -48,7 +48,8 @@ def _origin(trigger: str) -> Origin:
     return ORIGIN_OF.get(trigger, "application")
 
 
-def _short(trigger: str) -> str:
+def called(trigger: str) -> str:
+    """What an event is called in a diagram."""
     return f"at({trigger[len(_DEADLINE) :]}" if trigger.startswith(_DEADLINE) else trigger
 
 

@@ -13,18 +13,20 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from relive.diagrams.arrows import GUARDS, Fork, Options, arrows, origin
+from relive.diagrams.arrows import GUARDS, Fork, Options, arrows, origin, worn
 from relive.diagrams.colours import DARK, LIGHT, PAGE, Palette
 from relive.diagrams.ladder import ladder
 from relive.diagrams.lifecycle import lifecycle
 from relive.diagrams.model import ORIGINS, Diagram
-from relive.diagrams.picture import LINE, Box, Label, Picture, Point, Stroke, name_lines
+from relive.diagrams.picture import LINE, Box, Label, Picture, Point, Stroke, Word, name_lines
 from relive.diagrams.text import cells, printable
 from relive.diagrams.view import view
 
 Theme: TypeAlias = Literal["light", "dark"]
 
 MONO: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+_DOTTED: Final = ' stroke-dasharray="2 3"'
+_DASHED: Final = ' stroke-dasharray="6 4"'
 _CORNER: Final = 9.0
 _TIP: Final = 9.0
 
@@ -76,7 +78,7 @@ class _Writer:
         yield from self._frames()
         if self.picture.begin:
             (x, y), *_ = self.picture.begin
-            yield from _way(self.picture.begin, self.palette.ink, main=False)
+            yield from _way(self.picture.begin, self.palette.ink, 1.4)
             yield f'<circle cx="{_n(x)}" cy="{_n(y)}" r="6" fill="{self.palette.ink}"/>'
         # Ordinary ways come last, so that they cross over the others. A crossing is a gap in the lower one, which those
         # that begin in the same place must not leave in each other.
@@ -91,7 +93,8 @@ class _Writer:
         for box in self.picture.boxes:
             yield from self._box(box)
         if self.picture.legend is not None:
-            yield from self._legend(*self.picture.legend)
+            x, y = self.picture.legend
+            yield from self._legend(x, y if self.diagram.walked is None else y - LINE)
         yield "</svg>"
 
     def _style(self) -> str:
@@ -120,10 +123,17 @@ class _Writer:
     def _stroke(self, stroke: Stroke) -> Iterator[str]:
         colour = self.palette.events[origin(self.diagram, stroke.arrows[0])]
         yield f'<g class="arrow"{self._ways(stroke)}>'
-        said = "\n".join(html.escape(printable(line)) for line in stroke.told)
+        edges = [edge for arrow in stroke.arrows for edge in arrow.edges]
+        said = "\n".join(html.escape(printable(f"{edge}{_often(self.diagram.times([edge]))}")) for edge in edges)
         yield f"<title>{said}</title>"
-        dashed = any(arrow.stays for arrow in stroke.arrows)
-        yield from _way(stroke.points, colour, main=stroke.main, dashed=dashed)
+        times = self.diagram.times(edges)
+        if times is None:
+            looks = _DOTTED if any(arrow.stays for arrow in stroke.arrows) else ""
+            yield from _way(stroke.points, colour, 2.6 if stroke.main else 1.4, looks)
+        elif times:
+            yield from _way(stroke.points, colour, worn(times))
+        else:
+            yield from _way(stroke.points, self.palette.edge, 1.2, _DASHED)
         if stroke.label is not None and stroke.label.clauses:
             yield from self._label(stroke.label)
         yield "</g>"
@@ -140,18 +150,15 @@ class _Writer:
         for clause in label.clauses:
             lines: list[str] = []
             for line in clause:
-                said = " ".join(self._word(word.text, word.event) for word in line)
+                said = " ".join(map(self._word, line))
                 lines.append(f'<tspan x="{_n(label.x)}" y="{_n(y)}">{said}</tspan>')
                 y += LINE
             yield f'<text class="clause">{"".join(lines)}</text>'
         yield "</g>"
 
-    def _word(self, text: str, event: str | None) -> str:
-        return (
-            html.escape(text)
-            if event is None
-            else f'<tspan class="{self.diagram.origin(event)}">{html.escape(text)}</tspan>'
-        )
+    def _word(self, word: Word) -> str:
+        text, often = html.escape(word.text), f" {word.times}" if word.times else ""
+        return text if word.event is None else f'<tspan class="{self.diagram.origin(word.event)}">{text}</tspan>{often}'
 
     def _box(self, box: Box) -> Iterator[str]:
         x, y, width, height = (_n(value) for value in (box.x, box.y, box.width, box.height))
@@ -190,6 +197,10 @@ class _Writer:
             line = y + LINE * number + LINE - 4
             yield f'<path d="M{_n(x)} {_n(line - 4)}h18" stroke="{self.palette.events[kind]}" stroke-width="2.6"/>'
             yield f'<text class="{kind}" x="{_n(x + 26)}" y="{_n(line)}">{text}</text>'
+        if self.diagram.walked is not None:
+            line = y + LINE * len(ORIGINS) + LINE - 4
+            yield f'<path d="M{_n(x)} {_n(line - 4)}h18" stroke="{self.palette.edge}" stroke-width="1.2"{_DASHED}/>'
+            yield f'<text x="{_n(x + 26)}" y="{_n(line)}">never taken</text>'
         yield "</g>"
 
 
@@ -215,14 +226,14 @@ def _big(name: str) -> list[str]:
     return name.replace("any open state", "any open").replace("_", "_\n").split("\n")
 
 
-def _way(points: tuple[Point, ...], colour: str, *, main: bool, dashed: bool = False) -> Iterator[str]:
+def _often(times: int | None) -> str:
+    return "" if times is None else f" ({times:,} times)"
+
+
+def _way(points: tuple[Point, ...], colour: str, width: float, looks: str = "") -> Iterator[str]:
     """A line with round corners and a tip."""
-    looks = ' stroke-dasharray="2 3"' if dashed else ""
-    yield (
-        f'<path class="way" d="{_path(points)}" fill="none" stroke="{colour}" stroke-width="{2.6 if main else 1.4}"'
-        f"{looks}/>"
-    )
-    tip, (foot, (dx, dy)), half = points[-1], _foot(points), 5.5 if main else 4.5
+    yield f'<path class="way" d="{_path(points)}" fill="none" stroke="{colour}" stroke-width="{width}"{looks}/>'
+    tip, (foot, (dx, dy)), half = points[-1], _foot(points), 4.5 + (width - 1.4) / 1.2
     left, right = (foot[0] - dy * half, foot[1] + dx * half), (foot[0] + dy * half, foot[1] - dx * half)
     yield f'<path d="M{_p(tip)}L{_p(left)}L{_p(right)}Z" fill="{colour}"/>'
 
