@@ -1,0 +1,88 @@
+"""The API, from docstrings: which of Sphinx's directives documents what, and where a name in a docstring leads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Final
+
+import attrs
+
+from relive.testing.simulation.faults import FAULTS
+
+_LONG: Final = 12
+"Fields from which on a signature tells nobody anything: they are listed below it anyway."
+
+
+def members(home: str, *names: str) -> str:
+    """These names of a module, in this order; without any, all that are public, classes and functions apart."""
+    module = import_module(home)
+    entries = "\n".join(_entry(home, name, getattr(module, name)) for name in names or public(home))
+    return f"```{{eval-rst}}\n.. py:currentmodule:: {home}\n\n{entries}```\n"
+
+
+def faults() -> str:
+    """Everything that a plan can have go wrong."""
+    return members("relive.testing.simulation.faults", *FAULTS)
+
+
+def public(home: str) -> tuple[str, ...]:
+    """What a module says is public: functions first, then classes, then errors, then values."""
+    module = import_module(home)
+    kinds = ("function", "class", "exception", "data")
+    return tuple(sorted(module.__all__, key=lambda name: (kinds.index(kind_of(getattr(module, name))), name)))
+
+
+def kind_of(thing: object) -> str:
+    """What a thing is to Sphinx's directives."""
+    if inspect.isclass(thing):
+        return "exception" if issubclass(thing, Exception) else "class"
+    return "function" if inspect.isroutine(thing) else "data"
+
+
+def _entry(home: str, name: str, thing: object) -> str:
+    kind = kind_of(thing)
+    options: list[str] = []
+    signature = ""
+    match kind:
+        case "data":
+            options = [":no-value:"]
+        case "class" | "exception":
+            options = [":members:", ":show-inheritance:"] if kind == "exception" else [":members:"]
+            signature = "" if isinstance(thing, type) and _says_something(thing) else "()"
+        case _:
+            pass
+    return f".. auto{kind}:: {home}.{name}{signature}\n" + "".join(f"   {each}\n" for each in options)
+
+
+def _says_something(kind: type) -> bool:
+    """Whether a class is made by calling it with a handful of arguments. A protocol is not."""
+    if getattr(kind, "_is_protocol", False):
+        return False
+    return not attrs.has(kind) or len(attrs.fields(kind)) < _LONG
+
+
+def found(target: str, objects: Iterable[tuple[str, str]], around: Iterable[str]) -> str | None:
+    """The full name of what a docstring means by `target`; None if that is nothing, or could be several things.
+
+    Args:
+        target: what it says: ``Policy.lease_wait``, ``connect``, ``state``.
+        objects: full names of what is documented, each with its kind.
+        around: full names of the class and the module whose docstring it is: what is in these goes first.
+    """
+    known = dict(objects)
+    for home in around:
+        if f"{home}.{target}" in known:
+            return f"{home}.{target}"
+    alike = [
+        name
+        for name, kind in known.items()
+        if (name == target or name.endswith(f".{target}"))
+        and ("." in target or target[:1].isupper() or kind in {"function", "module"})
+    ]
+    nearest = [name for name in alike if name.count(".") == min(each.count(".") for each in alike)]
+    return nearest[0] if len(nearest) == 1 else None
+
+
+
