@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from docutils import nodes
-from relive_docs import api, commands, endings, links, machine, proofs, settings, sources
-from relive_docs.reading import ROOT
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
+
+from relive_docs import api, commands, endings, links, machine, proofs, settings, sources
+from relive_docs.reading import ROOT
 
 RENDERERS: Final[dict[str, Callable[..., str]]] = {
     "actions": machine.actions,
@@ -85,14 +87,13 @@ def _not_found(
     target = str(node.get("reftarget", ""))
     if node.get("reftype") != _NAMED:
         return content if node.get("refdomain") == "py" else None
-    python = env.get_domain("py")
-    documented = {name: entry for name, _, *entry in python.get_objects()}
-    around = [name for name in node["around"] if name]
-    full = api.found(target, ((name, kind) for name, (kind, *_) in documented.items()), around)
+    documented = cast("PythonDomain", env.get_domain("py")).objects
+    kinds = ((name, entry.objtype) for name, entry in documented.items())
+    full = api.found(target, kinds, [name for name in node["around"] if name])
     if full is None:
         return content
-    _, docname, anchor, _ = documented[full]
-    return make_refnode(app.builder, node["refdoc"], docname, anchor, content, full)
+    entry = documented[full]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, full)
 
 
 class Named(XRefRole):

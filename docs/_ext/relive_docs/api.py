@@ -83,6 +83,3 @@ def found(target: str, objects: Iterable[tuple[str, str]], around: Iterable[str]
     ]
     nearest = [name for name in alike if name.count(".") == min(each.count(".") for each in alike)]
     return nearest[0] if len(nearest) == 1 else None
-
-
-

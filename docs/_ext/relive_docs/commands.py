@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import typer
-from relive_docs.markdown import code, heading, table
 
 from relive.cli.app import app
+from relive_docs.markdown import code, heading, table
 
 _NOTES: Final = re.compile(r"\s*\[([^\[\]]*)\]$")
 

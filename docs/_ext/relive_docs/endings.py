@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Final
 
 import relive
 from relive import errors as module
@@ -66,7 +66,7 @@ def judgements() -> str:
 def errors() -> tuple[type[Exception], ...]:
     """Every error, parents first, in the order of the source."""
     found = [kind for kind in vars(module).values() if inspect.isclass(kind) and issubclass(kind, Exception)]
-    return tuple(cast("type[Exception]", kind) for kind in found if kind.__module__ == module.__name__)
+    return tuple(kind for kind in found if kind.__module__ == module.__name__)
 
 
 def public_name(kind: type) -> str:

@@ -6,15 +6,14 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-from relive_docs.markdown import code, codes, heading, hint, sentence, table
-from relive_docs.reading import assignments, grouped_rows, place, remarks, source_of, summary
-
 from relive.core import table as module
 from relive.core.actions import ACTIONS
 from relive.core.guards import GUARDS
 from relive.core.schema import STAY, Row
 from relive.core.table import TABLE
 from relive.diagrams import draw, of_table
+from relive_docs.markdown import code, codes, heading, hint, sentence, table
+from relive_docs.reading import assignments, grouped_rows, place, remarks, source_of, summary
 
 _SHORT: Final = str.maketrans({"'": None, '"': None})
 
@@ -85,8 +84,7 @@ def rows() -> str:
 def _row(written: ast.Call, row: Row[Any, Any, Any]) -> list[str]:
     """A row: what it names, as it is written; what it does, as it is."""
     source, on = (_written(argument) for argument in written.args[:2])
-    known: Mapping[str, object] = _groups()
-    told = {name: ", ".join(_called(one) for one in cast("tuple[object, ...]", members)) for name, members in known.items()}
+    told = {name: ", ".join(map(_called, members)) for name, members in _groups().items()}
     return [
         hint(source, told.get(source, "")),
         hint(on, told.get(on, "")),

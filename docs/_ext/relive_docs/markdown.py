@@ -9,7 +9,11 @@ from collections.abc import Iterable
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table. Cells are Markdown already."""
     heads = [*head]
-    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows)]
+    lines = [
+        heads,
+        ["---"] * len(heads),
+        *([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows),
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 

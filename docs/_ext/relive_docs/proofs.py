@@ -1,9 +1,9 @@
 """Which promises are proven where: read off the tests and the checkers, without importing them.
 
-Three things prove a promise, and each says itself which ones: a *check* of `tests/promises`, asked after every step of a
-walk over every reachable situation of the core; a *checker* of the simulations, asked of every history; a *test*. A check
-and a checker begin their docstring with ``P6 P7:``. A test says it by a mark (``@pytest.mark.promise(24)``), in its own
-docstring, or in that of its module, which then speaks for all tests in it that name none themselves.
+Three things prove a promise, and each says itself which ones: a *check* of `tests/promises`, asked after every step of
+a walk over every reachable situation of the core; a *checker* of the simulations, asked of every history; a *test*. A
+check and a checker begin their docstring with ``P6 P7:``. A test says it by a mark (``@pytest.mark.promise(24)``), in
+its own docstring, or in that of its module, which then speaks for all tests in it that name none themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import attrs
+
 from relive_docs.markdown import code
 from relive_docs.reading import ROOT, source, target
 
@@ -105,9 +106,11 @@ def _marked(decorator: ast.expr) -> Iterator[int]:
 
 
 def worded() -> dict[int, str]:
-    """The promises, as their page words them: what stands under the heading ``P6 …``, to where its proofs are asked for."""
+    """The promises, as their page words them: from the heading ``P6`` to where its proofs are asked for."""
     parts = re.split(r"^### (?=P\d+\b)", PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]
-    return {int(part[1:].split()[0].rstrip(":.")): part.partition("\n")[2].partition("```{")[0].strip() for part in parts}
+    return {
+        int(part[1:].split()[0].rstrip(":.")): part.partition("\n")[2].partition("```{")[0].strip() for part in parts
+    }
 
 
 def proven(number: str) -> str:
@@ -120,7 +123,9 @@ def proven(number: str) -> str:
         of_kind = [proof for proof in found if proof.kind == kind]
         if of_kind:
             lines.append(f"\n{told[:1].upper()}{told[1:]}:\n")
-            lines += [f"- [{proof.fact}]({target(proof.path, proof.line)}), {code(_short(proof.path))}" for proof in of_kind]
+            lines += [
+                f"- [{proof.fact}]({target(proof.path, proof.line)}), {code(_short(proof.path))}" for proof in of_kind
+            ]
     return "\n".join([*lines, "", "</details>", ""])
 
 

@@ -12,6 +12,7 @@ import io
 import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeAlias, cast
@@ -151,7 +152,7 @@ def field_docs(kind: type) -> dict[str, str]:
     """The docstring below each field of a class, on one line; empty if there is none."""
     body = class_node(kind).body
     found = {name: "" for name, _ in assignments(body)}
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in pairwise(body):
         match before, after:
             case (
                 ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)),

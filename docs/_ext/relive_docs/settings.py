@@ -6,11 +6,11 @@ import ast
 from typing import Final, cast
 
 import attrs
-from relive_docs.markdown import code, heading, table
-from relive_docs.reading import field_docs, grouped_fields
 
 from relive.core.policy import Policy
 from relive.ports import Stats
+from relive_docs.markdown import code, heading, table
+from relive_docs.reading import field_docs, grouped_fields
 
 _MIB: Final = 1024 * 1024
 
@@ -22,9 +22,7 @@ def policy() -> str:
     for group in grouped_fields(Policy):
         names = [cast("ast.Name", cast("ast.AnnAssign", item).target).id for item in group.items]
         found += heading(2, group.title) + (f"{group.text}\n\n" if group.text else "")
-        rows = [
-            [code(name), _default(fields[name]), _may_be(fields[name]), docs[name]] for name in names
-        ]
+        rows = [[code(name), _default(fields[name]), _may_be(fields[name]), docs[name]] for name in names]
         found += table(["setting", "default", "may be", "meaning"], rows)
     return found
 

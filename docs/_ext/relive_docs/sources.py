@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from docutils import nodes
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name, guess_lexer_for_filename
-from pygments.util import ClassNotFound
-from relive_docs.reading import ROOT
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.highlighting import PygmentsBridge
+
+from relive_docs.reading import ROOT
 
 SCHEME: Final = "source:"
 _HOME: Final = "files"
+_ANCHOR: Final = re.compile(r'\b(id|name|href)="(#?)L-(\d+)"')
 _WANTED: Final = "relive_docs_files"
 
 
@@ -47,13 +47,10 @@ def wanted(app: Sphinx) -> set[str]:
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """A page for each of them."""
+    bridge = PygmentsBridge("html", "default")
     for path in sorted(wanted(app)):
+        language = "python" if path.endswith(".py") else "text"
         text = (ROOT / path).read_text("utf-8")
-        try:
-            lexer = guess_lexer_for_filename(path, text)
-        except ClassNotFound:
-            lexer = get_lexer_by_name("text")
-        formatter = HtmlFormatter[str](linenos="inline", lineanchors="L", anchorlinenos=True, wrapcode=True)
-        body = highlight(text, lexer, formatter).replace('id="L-', 'id="L').replace('href="#L-', 'href="#L')
-        body = body.replace('name="L-', 'name="L')
+        shown = bridge.highlight_block(text, language, linenos="inline", lineanchors="L", anchorlinenos=True)
+        body = _ANCHOR.sub(r'\1="\2L\3"', shown)
         yield f"{_HOME}/{path}", {"title": path, "body": f"<h1>{path}</h1>{body}", "parents": []}, "page.html"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import attrs
+from attrs.validators import optional
 
 from relive.core.closes import Dropped, Judgement
 from relive.errors import SettingError
@@ -54,30 +55,30 @@ def _function(_instance: object, attribute: Any, value: object) -> None:
         raise SettingError(attribute.name, value, "a function")
 
 
-def _field(default: object, check: _Check, may_be: str, *, unit: str = "", optional: bool = False) -> Any:
-    """A setting. Its unit, and what it may be, are for whoever shows it: the documentation does."""
-    return attrs.field(
-        default=default,
-        validator=attrs.validators.optional(check) if optional else check,
-        metadata={"unit": unit, "may_be": f"{may_be}, or None" if optional else may_be},
-    )
+def _told(may_be: str, unit: str = "") -> dict[str, str]:
+    """For whoever shows a setting, as the documentation does."""
+    return {"unit": unit, "may_be": may_be}
+
+
+def _field(default: object, check: _Check, may_be: str, unit: str = "") -> Any:
+    return attrs.field(default=default, validator=check, metadata=_told(may_be, unit))
 
 
 def _seconds(default: float, *, above: bool = False, endless: bool = False) -> Any:
     may_be = _bound(0.0, above=above, endless=endless)
-    return _field(default, _number(0.0, above=above, endless=endless), may_be, unit="s")
+    return _field(default, _number(0.0, above=above, endless=endless), may_be, "s")
 
 
 def _maybe(default: float | None) -> Any:
-    return _field(default, _number(0.0, above=True), "finite and above 0", unit="s", optional=True)
+    return _field(default, optional(_number(0.0, above=True)), "finite and above 0, or None", "s")
 
 
 def _bytes(default: int) -> Any:
-    return _field(default, _whole, "at least 1", unit="bytes")
+    return _field(default, _whole, "at least 1", "bytes")
 
 
 def _count(default: int) -> Any:
-    return _field(default, _whole, "at least 1", unit="count")
+    return _field(default, _whole, "at least 1", "count")
 
 
 def _flag(default: bool) -> Any:
@@ -180,9 +181,11 @@ class Policy:
     "Hand GoAway on to the application. Code that reacts to it by connecting anew would undo the work."
     deliver_malformed: bool = _flag(False)
     "Hand frames on that the SDK will raise on, instead of withholding and reporting them."
-    transparent: bool | None = _field(None, _is_flag, "True or False", optional=True)
+    transparent: bool | None = _field(None, optional(_is_flag), "True, False or None")
     "Ask for message indices; None asks wherever the backend accepts it (H: Vertex only)."
-    classify: Classify | None = _field(None, _function, "a function", optional=True)
+    classify: Classify | None = attrs.field(
+        default=None, validator=optional(_function), metadata=_told("a function, or None")
+    )
     "Has the last word on what an end of a connection means: gets the drop and our judgement, returns its own."
 
 
