@@ -14,7 +14,7 @@ author = "The relive authors"
 copyright = "The relive authors"  # noqa: A001 - Sphinx calls it that
 version = release = relive.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "relive_docs"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "relive_docs.extension"]
 exclude_patterns = ["_ext", "pictures", "examples"]
 nitpicky = True
 default_role = "named"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final
+from typing import Final, get_args
 
 import attrs
 
+from relive.core import effects as do, events as ev
 from relive.testing.simulation.faults import FAULTS
 
 _LONG: Final = 12
@@ -20,6 +21,16 @@ def members(home: str, *names: str) -> str:
     module = import_module(home)
     entries = "\n".join(_entry(home, name, getattr(module, name)) for name in names or public(home))
     return f"```{{eval-rst}}\n.. py:currentmodule:: {home}\n\n{entries}```\n"
+
+
+def facts() -> str:
+    """Everything that can be told to the machine."""
+    return members("relive.core.events", *(kind.__name__ for kind in get_args(ev.Event)))
+
+
+def orders() -> str:
+    """Everything that the machine can order."""
+    return members("relive.core.effects", *(kind.__name__ for kind in get_args(do.Effect)))
 
 
 def faults() -> str:

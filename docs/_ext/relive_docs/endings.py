@@ -15,7 +15,7 @@ from relive_docs.markdown import code, codes, heading, sentence, table
 from relive_docs.reading import choices, grouped_rows, summary
 
 SURE: Final = {"H": "high", "M": "medium", "L": "low", "": "our choice"}
-_BRANCH: Final = re.compile(r"^ *[│├└─ ]*(\w+) {2,}(.+)$", re.MULTILINE)
+BRANCH: Final = re.compile(r"^ *[│├└─ ]*(\w+) {2,}(.+)$", re.MULTILINE)
 
 
 def causes() -> str:
@@ -74,18 +74,23 @@ def public_name(kind: type) -> str:
     return f"relive.{kind.__name__}" if kind.__name__ in relive.__all__ else f"{kind.__module__}.{kind.__name__}"
 
 
+def in_order(root: type[Exception] = module.ReliveError) -> Iterator[type[Exception]]:
+    """The tree, each error followed by those below it."""
+    yield root
+    for kind in errors():
+        if kind.__bases__[0] is root:
+            yield from in_order(kind)
+
+
 def error_tree() -> str:
     """The tree as a list: whose fault each error is, and which of Python's it is as well."""
-    told = dict(_BRANCH.findall(module.__doc__ or ""))
-
-    def branch(kind: type[Exception], depth: int) -> Iterator[str]:
-        remark = told.get(kind.__name__, summary(kind))
-        yield f"{'  ' * depth}- [{code(kind.__name__)}](#{public_name(kind)}): {remark}"
-        for child in errors():
-            if child.__bases__[0] is kind:
-                yield from branch(child, depth + 1)
-
-    return "\n".join(branch(module.ReliveError, 0)) + "\n\n"
+    told = dict(BRANCH.findall(module.__doc__ or ""))
+    lines = [
+        f"{'  ' * (kind.__mro__.index(module.ReliveError))}- "
+        f"[{code(kind.__name__)}](#{public_name(kind)}): {told.get(kind.__name__, summary(kind))}"
+        for kind in in_order()
+    ]
+    return "\n".join(lines) + "\n\n"
 
 
 def error_classes() -> str:

@@ -61,9 +61,9 @@ def proofs() -> dict[int, tuple[Proof, ...]]:
     """Everything that proves something, by the number of the promise."""
     found: dict[int, list[Proof]] = {number: [] for number in range(1, LAST + 1)}
     for path in sorted((ROOT / _CHECKERS).glob("checks*.py")):
-        _add(found, _functions(path, "checker"))
+        _add(found, found_in(path, "checker"))
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        _add(found, _functions(path, "check" if path.parent.name == "promises" else "test"))
+        _add(found, found_in(path, "check" if path.parent.name == "promises" else "test"))
     return {number: tuple(proven) for number, proven in found.items()}
 
 
@@ -73,7 +73,7 @@ def _add(found: dict[int, list[Proof]], more: Iterator[tuple[frozenset[int], Pro
             found[number].append(proof)
 
 
-def _functions(path: Path, kind: Kind) -> Iterator[tuple[frozenset[int], Proof]]:
+def found_in(path: Path, kind: Kind) -> Iterator[tuple[frozenset[int], Proof]]:
     """Functions of a file that prove something, and what."""
     read = source(path)
     whole = cited(ast.get_docstring(read.tree)) if path.name.startswith("test_") else frozenset[int]()

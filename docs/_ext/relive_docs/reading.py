@@ -109,7 +109,8 @@ class Group:
 def grouped(read: Source, items: list[ast.AST], begin: int) -> tuple[Group, ...]:
     """Gather things by the comments above them that follow an empty line, or the line where all of it begins.
 
-    A comment that is indented by more than a space is a heading over columns, and is left out.
+    Any other comment is a note on the thing below it, and one that is indented by more than a space a heading over
+    columns: both are left out.
     """
     groups: list[tuple[str, list[ast.AST]]] = [("", [])]
     line = begin
@@ -117,7 +118,7 @@ def grouped(read: Source, items: list[ast.AST], begin: int) -> tuple[Group, ...]
         first, last = _lines(item)
         above = [number for number in range(line + 1, first) if read.alone(number)]
         heads = [number for number in above if not read.comments[number].startswith("  ")]
-        if heads and (heads[0] - 1 == line or heads != above or not read.lines[heads[0] - 2].strip()):
+        if heads and (line == begin or not read.lines[heads[0] - 2].strip()):
             groups.append((" ".join(read.comments[number].strip() for number in heads), []))
         groups[-1][1].append(item)
         line = last
