@@ -25,8 +25,19 @@ myst_url_schemes = {"http": None, "https": None, "mailto": None, "source": None}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
-autodoc_type_aliases = {}
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    "Classify": "relive.core.policy.Classify",
+    "ClientFactory": "relive.transports.genai.ClientFactory",
+    "Config": "relive.transports.genai.Config",
+    "Judgement": "relive.core.closes.Judgement",
+    "Level": "relive.testing.simulation.outcome.Level",
+    "Opening": "relive.ports.Opening",
+    "Origin": "relive.core.closes.Origin",
+    "Phase": "relive.core.closes.Phase",
+    "Seed": "relive.Seed",
+    "State": "relive.State",
+}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 import pytest
 from tests.docs.pages import DOCS, FROM_SOURCES
@@ -170,3 +172,15 @@ def test_comments_that_group_are_told_from_notes() -> None:
     assert "### Handles\n" in shown
     assert "### What we sent\n" in shown
     assert "Not a word about the handle" not in shown
+
+
+def test_the_prose_gives_the_defaults_as_they_are() -> None:
+    """Where a page says ``audio_age` (30 s)``."""
+    units = {"s": 1.0, "MiB": 1024.0 * 1024.0}
+    found = [
+        (name, float(number) * units[unit])
+        for page in sorted(DOCS.rglob("*.md"))
+        for name, number, unit in re.findall(r"`(\w+)` \((\d+(?:\.\d+)?) (s|MiB)\)", page.read_text("utf-8"))
+    ]
+    assert len(found) >= 5
+    assert [(name, value) for name, value in found if attrs.fields_dict(Policy)[name].default != value] == []

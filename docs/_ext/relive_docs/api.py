@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Final, get_args
 
 import attrs
 
+import relive
 from relive.core import effects as do, events as ev
 from relive.testing.simulation.faults import FAULTS
 
+_ALIAS: Final = re.compile(r"TypeAliasForwardRef\('([\w.]+)'\)")
 _LONG: Final = 12
 "Fields from which on a signature tells nobody anything: they are listed below it anyway."
 
@@ -54,22 +57,27 @@ def kind_of(thing: object) -> str:
 
 def _entry(home: str, name: str, thing: object) -> str:
     kind = kind_of(thing)
-    options: list[str] = []
-    signature = ""
-    match kind:
-        case "data":
-            options = [":no-value:"]
-        case "class" | "exception":
-            options = [":members:", ":show-inheritance:"] if kind == "exception" else [":members:"]
-            signature = "" if isinstance(thing, type) and _says_something(thing) else "()"
-        case _:
-            pass
-    return f".. auto{kind}:: {home}.{name}{signature}\n" + "".join(f"   {each}\n" for each in options)
+    options = {"class": [":members:"], "exception": [":members:", ":show-inheritance:"], "data": [":no-value:"]}
+    return f".. auto{kind}:: {home}.{name}\n" + "".join(f"   {each}\n" for each in options.get(kind, []))
+
+
+def tidy(what: str, thing: object, arguments: str | None, returned: str | None) -> tuple[str | None, str | None]:
+    """A signature as it should be shown: none where it says nothing, and names of types instead of what Python makes.
+
+    Args:
+        what: what Sphinx takes the thing for.
+        thing: what is documented.
+        arguments: what Sphinx has made of its arguments, brackets included,
+        returned: and of what it returns.
+    """
+    if what in {"class", "exception"} and isinstance(thing, type) and not _says_something(thing):
+        return "", ""
+    return arguments and _ALIAS.sub(r"\1", arguments), returned and _ALIAS.sub(r"\1", returned)
 
 
 def _says_something(kind: type) -> bool:
-    """Whether a class is made by calling it with a handful of arguments. A protocol is not."""
-    if getattr(kind, "_is_protocol", False):
+    """Whether a class is made by calling it with a handful of arguments. Protocols and sessions are not."""
+    if getattr(kind, "_is_protocol", False) or kind is relive.Session:
         return False
     return not attrs.has(kind) or len(attrs.fields(kind)) < _LONG
 

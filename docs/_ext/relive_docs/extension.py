@@ -114,10 +114,17 @@ class Named(XRefRole):
         return title, target.removesuffix("()")
 
 
+def _tidy(
+    _app: Sphinx, what: str, _name: str, thing: object, _options: object, arguments: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    return api.tidy(what, thing, arguments, returned)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Enter all of it."""
     app.add_directive("rendered", Rendered)
     app.add_role("named", Named())
+    app.connect("autodoc-process-signature", _tidy)
     app.connect("source-read", _read)
     app.connect("missing-reference", _not_found)
     app.connect("doctree-resolved", sources.resolve)

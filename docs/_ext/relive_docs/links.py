@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from relive_docs.markdown import in_both_themes
 from relive_docs.reading import ROOT
 
 PAGES: Final = {
@@ -49,11 +50,8 @@ def rewritten(text: str, folder: str, home: str | None = None) -> str:
         return f"{found[1]}({_moved(found[2], folder, home)})"
 
     def picture(found: re.Match[str]) -> str:
-        return "".join(
-            f"```{{image}} {_moved(found[theme], folder, home)}\n:class: picture only-{theme}\n:alt: {found['alt']}\n"
-            "```\n\n"
-            for theme in ("light", "dark")
-        )
+        light, dark = (_moved(found[theme], folder, home) for theme in ("light", "dark"))
+        return in_both_themes(light, dark, found["alt"])
 
     return _outside_of_code(_PICTURE.sub(picture, text), lambda line: _LINK.sub(link, _IMAGE.sub(image, line)))
 

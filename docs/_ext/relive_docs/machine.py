@@ -12,7 +12,7 @@ from relive.core.guards import GUARDS
 from relive.core.schema import STAY, Row
 from relive.core.table import TABLE
 from relive.diagrams import draw, of_table
-from relive_docs.markdown import code, codes, heading, hint, sentence, table
+from relive_docs.markdown import code, codes, heading, hint, in_both_themes, sentence, table
 from relive_docs.reading import assignments, grouped_rows, place, remarks, source_of, summary
 
 _SHORT: Final = str.maketrans({"'": None, '"': None})
@@ -46,11 +46,7 @@ def views() -> str:
 
 
 def _picture(stem: str, told: str) -> str:
-    """A committed picture in both themes; a click shows it alone."""
-    return "".join(
-        f"```{{image}} /../diagrams/{stem}{suffix}.svg\n:class: picture {theme}\n:alt: {told}\n```\n\n"
-        for suffix, theme in (("", "only-light"), ("-dark", "only-dark"))
-    )
+    return in_both_themes(f"/../diagrams/{stem}.svg", f"/../diagrams/{stem}-dark.svg", told)
 
 
 def matrix() -> str:

@@ -41,3 +41,12 @@ def sentence(text: str) -> str:
     """With a capital letter and a full stop."""
     text = text[:1].upper() + text[1:]
     return text if not text or text[-1] in ".?!…" else f"{text}."
+
+
+def in_both_themes(light: str, dark: str, told: str) -> str:
+    """A picture, of which the reader's theme shows one; it scrolls where it has no room."""
+    images = "\n".join(
+        f"```{{image}} {path}\n:class: picture only-{theme}\n:alt: {told}\n```"
+        for path, theme in ((light, "light"), (dark, "dark"))
+    )
+    return f":::{{container}} scroll\n{images}\n:::\n\n"
