@@ -17,6 +17,7 @@ version = release = relive.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "relive_docs.extension"]
 exclude_patterns = ["_ext", "pictures", "examples"]
 nitpicky = True
+smartquotes = False  # --check is an option, and no dash
 default_role = "named"
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
