@@ -14,10 +14,10 @@ author = "The relive authors"
 copyright = "The relive authors"  # noqa: A001 - Sphinx calls it that
 version = release = relive.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "relive_docs.extension"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "relive_docs.extension"]
 exclude_patterns = ["_ext", "pictures", "examples"]
 nitpicky = True
-smartquotes = False  # --check is an option, and no dash
+smartquotes_action = "D"  # dashes; quotation marks stay as they are written
 default_role = "named"
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
@@ -40,9 +40,7 @@ autodoc_type_aliases = {
     "State": "relive.State",
 }
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 88
-napoleon_numpy_docstring = False
-napoleon_use_rtype = False
+python_maximum_signature_line_length = 120
 
 html_theme = "furo"
 html_title = "relive"

@@ -134,6 +134,7 @@ def test_every_command_is_there() -> None:
         assert f" relive {name}\n" in shown
     assert "| `--connection-limit float` |" in shown
     assert "| for ever |" in shown
+    assert "if `--check` finds" in shown
 
 
 def test_every_public_name_has_its_entry() -> None:
@@ -184,3 +185,12 @@ def test_the_prose_gives_the_defaults_as_they_are() -> None:
     ]
     assert len(found) >= 5
     assert [(name, value) for name, value in found if attrs.fields_dict(Policy)[name].default != value] == []
+
+
+def test_signatures_are_shown_as_they_are_written() -> None:
+    assert api.tidy("class", Policy, "(*, drain_margin=1.0)", None) == ("", "")
+    assert api.tidy("class", relive.Transport, "(*args)", None) == ("", "")
+    said = "(kind: str, reason: str = attr_dict['reason'].default)"
+    assert api.tidy("class", relive.Verdict, said, None) == ("(kind: str, reason: str = '')", None)
+    given = "(seed: TypeAliasForwardRef('relive.Seed') | None = None)"
+    assert api.tidy("function", relive.connect, given, "State") == ("(seed: relive.Seed | None = None)", "State")

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 import attrs
 
@@ -15,6 +15,9 @@ from relive.core import effects as do, events as ev
 from relive.testing.simulation.faults import FAULTS
 
 _ALIAS: Final = re.compile(r"TypeAliasForwardRef\('([\w.]+)'\)")
+_DEFAULT: Final = re.compile(r"attr_dict\['(\w+)'\]\.default")
+_SHOWN: Final = 30
+"Letters of a default that are shown at most."
 _LONG: Final = 12
 "Fields from which on a signature tells nobody anything: they are listed below it anyway."
 
@@ -72,7 +75,13 @@ def tidy(what: str, thing: object, arguments: str | None, returned: str | None) 
     """
     if what in {"class", "exception"} and isinstance(thing, type) and not _says_something(thing):
         return "", ""
-    return arguments and _ALIAS.sub(r"\1", arguments), returned and _ALIAS.sub(r"\1", returned)
+
+    def default(found: re.Match[str]) -> str:
+        shown = repr(attrs.fields_dict(cast("type[attrs.AttrsInstance]", thing))[found[1]].default)
+        return "..." if shown.startswith("Factory(") or len(shown) > _SHOWN else shown
+
+    named = [text and _ALIAS.sub(r"\1", text) for text in (arguments, returned)]
+    return named[0] and _DEFAULT.sub(default, named[0]), named[1]
 
 
 def _says_something(kind: type) -> bool:

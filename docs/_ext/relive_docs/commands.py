@@ -12,6 +12,7 @@ import typer
 from relive.cli.app import app
 from relive_docs.markdown import code, heading, table
 
+_OPTION: Final = re.compile(r"(?<![\w`-])--[\w-]+")
 _NOTES: Final = re.compile(r"\s*\[([^\[\]]*)\]$")
 
 
@@ -34,7 +35,7 @@ def _below(group: Any) -> Iterator[tuple[str, Any]]:
 def _command(name: str, command: Any) -> str:
     context = command.context_class(command, info_name=name)
     usage = " ".join((name, *command.collect_usage_pieces(context)))
-    told = inspect.cleandoc(command.help or "")
+    told = _plain(inspect.cleandoc(command.help or ""))
     records = [record for each in command.params if (record := each.get_help_record(context)) is not None]
     rows = [[_name(given), *_said(text)] for given, text in records if given != "--help"]
     return (
@@ -51,4 +52,11 @@ def _name(given: str) -> str:
 def _said(text: str) -> tuple[str, str]:
     """What an option means, and what stands in brackets behind it."""
     found = _NOTES.search(text)
-    return (text[: found.start()], found[1].removeprefix("default: ").strip("()")) if found else (text, "")
+    if found is None:
+        return _plain(text), ""
+    return _plain(text[: found.start()]), _plain(found[1].removeprefix("default: ").strip("()"))
+
+
+def _plain(text: str) -> str:
+    """Options that a text names are code, and no dashes."""
+    return _OPTION.sub(r"`\g<0>`", text)

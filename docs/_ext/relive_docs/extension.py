@@ -13,6 +13,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import Config as NapoleonConfig
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.roles import XRefRole
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
@@ -44,6 +46,8 @@ RENDERERS: Final[dict[str, Callable[..., str]]] = {
 }
 "What a page can ask for, by name."
 _NAMED: Final = "relive-name"
+_STYLE: Final[Any] = NapoleonConfig(napoleon_use_rtype=False)
+_WITH_SECTIONS: Final = frozenset({"class", "exception", "function", "method"})
 
 
 class Rendered(SphinxDirective):
@@ -114,6 +118,15 @@ class Named(XRefRole):
         return title, target.removesuffix("()")
 
 
+def _google(_app: Sphinx, what: str, _name: str, thing: object, _options: object, lines: list[str]) -> None:
+    """Sections in docstrings, in Google's style, of what can have them.
+
+    Not of attributes: there "Where it is valid: here" would be taken for a type and a description.
+    """
+    if what in _WITH_SECTIONS:
+        lines[:] = GoogleDocstring(lines, _STYLE, obj=thing).lines()
+
+
 def _tidy(
     _app: Sphinx, what: str, _name: str, thing: object, _options: object, arguments: str | None, returned: str | None
 ) -> tuple[str | None, str | None]:
@@ -124,6 +137,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Enter all of it."""
     app.add_directive("rendered", Rendered)
     app.add_role("named", Named())
+    app.connect("autodoc-process-docstring", _google)
     app.connect("autodoc-process-signature", _tidy)
     app.connect("source-read", _read)
     app.connect("missing-reference", _not_found)

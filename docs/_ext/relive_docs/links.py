@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from relive_docs.markdown import in_both_themes
@@ -30,6 +31,8 @@ _PICTURE: Final = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
     r'<img alt="(?P<alt>[^"]*)" src="(?P<light>[^"]+)"(?P<more>[^>]*)>\s*</picture>'
 )
+_WIDTH: Final = re.compile(r'\bwidth="([\d.]+)"')
+_PAGE: Final = 1000.0
 _INCLUDED: Final = re.compile(r"^```\{from\} (\S+)\n```\n", re.MULTILINE)
 
 
@@ -51,7 +54,7 @@ def rewritten(text: str, folder: str, home: str | None = None) -> str:
 
     def picture(found: re.Match[str]) -> str:
         light, dark = (_moved(found[theme], folder, home) for theme in ("light", "dark"))
-        return in_both_themes(light, dark, found["alt"])
+        return in_both_themes(light, dark, found["alt"], wide=_is_wide(ROOT / folder / found["light"]))
 
     return _outside_of_code(_PICTURE.sub(picture, text), lambda line: _LINK.sub(link, _IMAGE.sub(image, line)))
 
@@ -79,6 +82,13 @@ def led(link: str, folder: str, home: str) -> str:
     if inside or not there.is_file() or there.suffix not in SHOWN:
         return _moved(link, folder, home)
     return f"source:{full}{mark}{anchor}"
+
+
+def _is_wide(picture: Path) -> bool:
+    """Whether an SVG is wider than a page of prose by so much that it could not be read there."""
+    head = picture.read_text("utf-8")[:300] if picture.suffix == ".svg" and picture.is_file() else ""
+    width = _WIDTH.search(head)
+    return width is not None and float(width[1]) > _PAGE
 
 
 def _moved(link: str, folder: str, home: str) -> str:

@@ -31,7 +31,7 @@ def states() -> str:
 
 def whole() -> str:
     """The picture of all of it, without what changes nothing."""
-    return _picture("lifecycle", "The states of a session, and what leads from one to another")
+    return _picture("lifecycle", "The states of a session, and what leads from one to another", wide=True)
 
 
 def views() -> str:
@@ -45,8 +45,8 @@ def views() -> str:
     )
 
 
-def _picture(stem: str, told: str) -> str:
-    return in_both_themes(f"/../diagrams/{stem}.svg", f"/../diagrams/{stem}-dark.svg", told)
+def _picture(stem: str, told: str, *, wide: bool = False) -> str:
+    return in_both_themes(f"/../diagrams/{stem}.svg", f"/../diagrams/{stem}-dark.svg", told, wide=wide)
 
 
 def matrix() -> str:

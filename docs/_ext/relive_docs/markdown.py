@@ -43,10 +43,11 @@ def sentence(text: str) -> str:
     return text if not text or text[-1] in ".?!…" else f"{text}."
 
 
-def in_both_themes(light: str, dark: str, told: str) -> str:
-    """A picture, of which the reader's theme shows one; it scrolls where it has no room."""
+def in_both_themes(light: str, dark: str, told: str, *, wide: bool = False) -> str:
+    """A picture, of which the reader's theme shows one. A wide one is not made so small that nobody can read it."""
+    kind = "picture wide" if wide else "picture"
     images = "\n".join(
-        f"```{{image}} {path}\n:class: picture only-{theme}\n:alt: {told}\n```"
+        f"```{{image}} {path}\n:class: {kind} only-{theme}\n:alt: {told}\n```"
         for path, theme in ((light, "light"), (dark, "dark"))
     )
     return f":::{{container}} scroll\n{images}\n:::\n\n"
