@@ -29,6 +29,11 @@ def members(home: str, *names: str) -> str:
     return f"```{{eval-rst}}\n.. py:currentmodule:: {home}\n\n{entries}```\n"
 
 
+def about(home: str) -> str:
+    """What a module says of itself."""
+    return f"```{{eval-rst}}\n.. automodule:: {home}\n   :no-members:\n```\n"
+
+
 def facts() -> str:
     """Everything that can be told to the machine."""
     return members("relive.core.events", *(kind.__name__ for kind in get_args(ev.Event)))

@@ -23,6 +23,7 @@ from relive_docs import api, commands, endings, links, machine, proofs, settings
 from relive_docs.reading import ROOT
 
 RENDERERS: Final[dict[str, Callable[..., str]]] = {
+    "about": api.about,
     "actions": machine.actions,
     "causes": endings.causes,
     "commands": commands.commands,
