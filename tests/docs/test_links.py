@@ -71,6 +71,14 @@ def test_a_picture_in_two_themes_becomes_two_pictures() -> None:
     assert "<" not in shown
 
 
+def test_a_picture_without_themes_is_shown_in_both() -> None:
+    shown = links.rewritten('text\n<img src="docs/pictures/a.svg" width="700" alt="what it shows">\n', "", "docs")
+    assert shown.count("{image} pictures/a.svg\n") == 2
+    assert shown.count(":alt: what it shows\n") == 2
+    with pytest.raises(ValueError, match="src and alt"):
+        links.rewritten('<img src="docs/pictures/a.svg">\n', "", "docs")
+
+
 def test_a_page_includes_another_with_links_that_work() -> None:
     page = "```{from} ../README.md\n```\n\nmore\n"
     taken: list[str] = []

@@ -59,6 +59,10 @@ def test_a_name_for_several_states_tells_which() -> None:
     assert names["`LOST`"] == "`ConnectionDropped`, `at(silence)`, `at(answer)`"
 
 
+def test_the_matrix_is_the_committed_one() -> None:
+    assert (DOCS / "../diagrams/matrix.md").read_text("utf-8").endswith(f"\n\n{machine.matrix()}")
+
+
 @pytest.mark.parametrize("state", TABLE.states)
 def test_a_state_has_its_meaning_and_its_picture(state: str) -> None:
     (told,) = [cells for cells in rows(machine.states()) if f"`{state}`" in cells[0]]

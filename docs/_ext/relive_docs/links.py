@@ -27,10 +27,9 @@ SHOWN: Final = frozenset({".py", ".toml", ".txt", ".sh", ".mmd", ".dot", ".md", 
 _FENCE: Final = re.compile(r"^ *(`{3,}|~{3,})")
 _LINK: Final = re.compile(r"(?<!!)(\[(?:[^\[\]]|\[[^\[\]]*\]|!\[[^\]]*\]\([^)]*\))*\])\(([^()\s]+)\)")
 _IMAGE: Final = re.compile(r"(!\[[^\]]*\])\(([^()\s]+)\)")
-_PICTURE: Final = re.compile(
-    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
-    r'<img alt="(?P<alt>[^"]*)" src="(?P<light>[^"]+)"(?P<more>[^>]*)>\s*</picture>'
-)
+_PICTURE: Final = re.compile(r"<picture>(.*?)</picture>|^<img\b[^>]*>$", re.DOTALL | re.MULTILINE)
+_DARK: Final = re.compile(r'<source\b[^>]*\bdark\b[^>]*\bsrcset="([^"]+)"')
+_IMG: Final = re.compile(r'<img\b[^>]*\b(src|alt)="([^"]*)"[^>]*\b(src|alt)="([^"]*)"')
 _WIDTH: Final = re.compile(r'\bwidth="([\d.]+)"')
 _PAGE: Final = 1000.0
 _INCLUDED: Final = re.compile(r"^```\{from\} (\S+)\n```\n", re.MULTILINE)
@@ -53,8 +52,13 @@ def rewritten(text: str, folder: str, home: str | None = None) -> str:
         return f"{found[1]}({_moved(found[2], folder, home)})"
 
     def picture(found: re.Match[str]) -> str:
-        light, dark = (_moved(found[theme], folder, home) for theme in ("light", "dark"))
-        return in_both_themes(light, dark, found["alt"], wide=_is_wide(ROOT / folder / found["light"]))
+        image, dark = _IMG.search(found[0]), _DARK.search(found[0])
+        if image is None or image[1] == image[3]:
+            raise ValueError(f"a picture needs src and alt, and a dark one a source: {found[0]}")
+        told = {image[1]: image[2], image[3]: image[4]}
+        light = _moved(told["src"], folder, home)
+        wide = _is_wide(ROOT / folder / told["src"])
+        return in_both_themes(light, _moved(dark[1], folder, home) if dark else light, told["alt"], wide=wide)
 
     return _outside_of_code(_PICTURE.sub(picture, text), lambda line: _LINK.sub(link, _IMAGE.sub(image, line)))
 
