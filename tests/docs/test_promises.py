@@ -66,7 +66,7 @@ def test_what_names_a_promise(tmp_path: Path) -> None:
     assert proofs.cited("P6, P7: and P11–P13, P99 but no IP6") == {6, 7, 11, 12, 13}
     path = tmp_path / "test_it.py"
     path.write_text(
-        '"""P1: of all."""\n'
+        '"""P1: of all; P5–P9 elsewhere."""\n'
         "@pytest.mark.promise(2, 3)\ndef test_a(): ...\n"
         'async def test_b():\n    """P4: this one."""\n'
         "def test_c(): ...\n"

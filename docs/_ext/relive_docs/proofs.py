@@ -27,6 +27,7 @@ LAST: Final = 24
 PAGE: Final = ROOT / "docs" / "reference" / "promises.md"
 "Where the promises are worded."
 _CITED: Final = re.compile(r"\bP(\d+)(?:[–-]P(\d+))?\b")
+_SPAN: Final = re.compile(r"\bP\d+[–-]P\d+\b")
 _CHECKERS: Final = "src/relive/testing/simulation"
 _TOLD: Final[dict[Kind, str]] = {
     "check": "in every reachable situation of the core",
@@ -76,7 +77,8 @@ def _add(found: dict[int, list[Proof]], more: Iterator[tuple[frozenset[int], Pro
 def found_in(path: Path, kind: Kind) -> Iterator[tuple[frozenset[int], Proof]]:
     """Functions of a file that prove something, and what."""
     read = source(path)
-    whole = cited(ast.get_docstring(read.tree)) if path.name.startswith("test_") else frozenset[int]()
+    # A span, P1–P23, is the subject of a module and no claim of each of its tests.
+    whole = cited(_SPAN.sub("", ast.get_docstring(read.tree) or ""))
     for node in ast.walk(read.tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
