@@ -85,7 +85,8 @@ def tidy(what: str, thing: object, arguments: str | None, returned: str | None) 
         shown = repr(attrs.fields_dict(cast("type[attrs.AttrsInstance]", thing))[found[1]].default)
         return "..." if shown.startswith("Factory(") or len(shown) > _SHOWN else shown
 
-    named = [text and _ALIAS.sub(r"\1", text) for text in (arguments, returned)]
+    # What attrs makes anew for each object has no default that could be shown.
+    named = [text and _ALIAS.sub(r"\1", text).replace("= NOTHING", "= ...") for text in (arguments, returned)]
     return named[0] and _DEFAULT.sub(default, named[0]), named[1]
 
 
