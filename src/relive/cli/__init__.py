@@ -1,8 +1,8 @@
-"""The command line: `relive demo`, `serve`, `explore`, `simulate`, `timeline` … Needs the extra ``cli``, or says so.
+"""The command line: `relive demo`, `simulate`, `timeline`, `diagram` and others. Needs the extra ``cli``, or says so.
 
 Where to look next: `app` (commands and options), `plan` (what a demo will do), `lab` (the server it goes wrong on),
 `demo` (the conversation), `account` (what became of it), `screen` (how it looks), `serve`; `simulate` (campaigns);
-`handles` (what a store holds).
+`diagram` (pictures); `handles` (what a store holds).
 """
 
 from __future__ import annotations

@@ -12,35 +12,40 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import attrs
+from attrs.validators import optional
 
 from relive.core.closes import Dropped, Judgement
 from relive.errors import SettingError
 
 Classify: TypeAlias = Callable[[Dropped, Judgement], Judgement]
 
+_Check: TypeAlias = Callable[[Any, Any, Any], None]
 
-def _number(low: float, *, above: bool = False, endless: bool = False) -> Callable[[Any, Any, Any], None]:
+
+def _bound(low: float, *, above: bool, endless: bool) -> str:
+    """What a number may be, in words."""
+    bound = f"{'above' if above else 'at least'} {low:g}"
+    return bound if endless else f"finite and {bound}"
+
+
+def _number(low: float, *, above: bool = False, endless: bool = False) -> _Check:
     """A finite number not below `low` (or above it); `endless` also allows infinity."""
 
     def check(_instance: object, attribute: Any, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             raise SettingError(attribute.name, value, "a number")
         if (math.isinf(value) and not endless) or value < low or (above and value == low):
-            bound = f"{'above' if above else 'at least'} {low:g}"
-            raise SettingError(attribute.name, value, bound if endless else f"finite and {bound}")
+            raise SettingError(attribute.name, value, _bound(low, above=above, endless=endless))
 
     return check
 
 
-def _count(low: int) -> Callable[[Any, Any, Any], None]:
-    def check(_instance: object, attribute: Any, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise SettingError(attribute.name, value, f"a whole number, at least {low}")
-
-    return check
+def _whole(_instance: object, attribute: Any, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingError(attribute.name, value, "a whole number, at least 1")
 
 
-def _flag(_instance: object, attribute: Any, value: object) -> None:
+def _is_flag(_instance: object, attribute: Any, value: object) -> None:
     if not isinstance(value, bool):
         raise SettingError(attribute.name, value, "True or False")
 
@@ -50,22 +55,41 @@ def _function(_instance: object, attribute: Any, value: object) -> None:
         raise SettingError(attribute.name, value, "a function")
 
 
+def _told(may_be: str, unit: str = "") -> dict[str, str]:
+    """For whoever shows a setting, as the documentation does."""
+    return {"unit": unit, "may_be": may_be}
+
+
+def _field(default: object, check: _Check, may_be: str, unit: str = "") -> Any:
+    return attrs.field(default=default, validator=check, metadata=_told(may_be, unit))
+
+
 def _seconds(default: float, *, above: bool = False, endless: bool = False) -> Any:
-    return attrs.field(default=default, validator=_number(0.0, above=above, endless=endless))
+    may_be = _bound(0.0, above=above, endless=endless)
+    return _field(default, _number(0.0, above=above, endless=endless), may_be, "s")
 
 
 def _maybe(default: float | None) -> Any:
-    return attrs.field(default=default, validator=attrs.validators.optional(_number(0.0, above=True)))
+    return _field(default, optional(_number(0.0, above=True)), "finite and above 0, or None", "s")
 
 
 def _bytes(default: int) -> Any:
-    return attrs.field(default=default, validator=_count(1))
+    return _field(default, _whole, "at least 1", "bytes")
+
+
+def _count(default: int) -> Any:
+    return _field(default, _whole, "at least 1", "count")
+
+
+def _flag(default: bool) -> Any:
+    return _field(default, _is_flag, "True or False")
 
 
 @attrs.frozen(kw_only=True)
 class Policy:
     """How a session behaves where the service leaves a choice."""
 
+    # Leaving a connection. After a GoAway, or by ourselves when it has some age.
     drain_margin: float = _seconds(1.0)
     "Leave a doomed connection this long before its ``time_left`` is up (M: closes come slightly early)."
     late_handle: float = _seconds(1.0)
@@ -75,6 +99,7 @@ class Policy:
     rotate_patience: float = _seconds(30.0)
     "How long such a drain may wait for a safe point. A turn that was cut once is never cut by another one."
 
+    # Opening a connection, closing it, and noticing that it is dead.
     open_timeout: float = _seconds(10.0, above=True)
     "Time for the dial: DNS, TCP, TLS and the upgrade (the websocket library's own default)."
     setup_timeout: float = _seconds(10.0, above=True)
@@ -88,27 +113,29 @@ class Policy:
     answer_timeout: float | None = _maybe(30.0)
     """How long the model may owe an answer, or the rest of one, without output. None where it may choose not to answer
     (proactive audio), or where no ``generation_complete`` (H: there is one) comes before a long playback."""
-    probe: bool = attrs.field(default=True, validator=_flag)
+    probe: bool = _flag(True)
     "Whether silent connections are probed at all."
 
+    # Trying again. How long is waited, and how often.
     retry_base: float = _seconds(0.5, above=True)
     "First step of the exponential backoff."
     retry_cap: float = _seconds(15.0, above=True)
     "Longest step of the backoff."
-    retry_attempts: int = attrs.field(default=10, validator=_count(1))
+    retry_attempts: int = _count(10)
     "Openings in a row without a stable connection between them."
     retry_time: float = _seconds(180.0, above=True, endless=True)
     "How long one recovery may take before the session fails."
-    retry_total: int = attrs.field(default=10_000, validator=_count(1))
+    retry_total: int = _count(10_000)
     "Openings in the whole life of a session."
     quota_delay: float = _seconds(20.0)
     "Least wait after a refusal for quota."
     stable_after: float = _seconds(10.0)
     "Seconds in ACTIVE after which a connection counts as stable and the budget is full again."
 
+    # Handles, and whom the session waits for: the store, the application's hook, another worker.
     handle_ttl: float = _seconds(7200.0, above=True, endless=True)
     "How long a handle lives after the last connection ended (H: 2 h on the Developer API; Vertex contradicts itself)."
-    handle_strikes: int = attrs.field(default=2, validator=_count(1))
+    handle_strikes: int = _count(2)
     "Resumes from one handle that may die or stay mute before it is quarantined (M)."
     load_timeout: float = _seconds(2.0, above=True)
     "Time for the store to answer when a session begins."
@@ -121,6 +148,7 @@ class Policy:
     lease_wait: float = _seconds(0.0)
     "How long `connect` waits for a session that another worker owns; 0: not at all."
 
+    # What is kept, what is dropped, and what is sent again.
     send_limit: int = _bytes(4 * 1024 * 1024)
     "Unwritten bytes above which `send` waits."
     send_timeout: float = _seconds(10.0)
@@ -135,10 +163,11 @@ class Policy:
     "Audio replayed at most where the server reports no message indices (older audio is counted as dropped)."
     coverage_margin: float = _seconds(0.5)
     "Without indices: what was sent less than this (or a round trip) before a handle came counts as not covered by it."
-    withhold_repeats: bool = attrs.field(default=True, validator=_flag)
+    withhold_repeats: bool = _flag(True)
     "Keep back the repeated answer of a turn that was already completed for the application."
 
-    compress: bool = attrs.field(default=True, validator=_flag)
+    # The session's own limit. It has none if its context is compressed.
+    compress: bool = _flag(True)
     "Switch sliding-window compression on where the caller's configuration says nothing of it."
     session_limit: float = _seconds(900.0, above=True)
     "Length of an uncompressed audio session (H: 15 minutes)."
@@ -147,13 +176,16 @@ class Policy:
     limit_warning: float = _seconds(60.0)
     "How long before that limit the application is warned."
 
-    deliver_go_away: bool = attrs.field(default=False, validator=_flag)
+    # What the application is handed, and what it decides.
+    deliver_go_away: bool = _flag(False)
     "Hand GoAway on to the application. Code that reacts to it by connecting anew would undo the work."
-    deliver_malformed: bool = attrs.field(default=False, validator=_flag)
+    deliver_malformed: bool = _flag(False)
     "Hand frames on that the SDK will raise on, instead of withholding and reporting them."
-    transparent: bool | None = attrs.field(default=None, validator=attrs.validators.optional(_flag))
+    transparent: bool | None = _field(None, optional(_is_flag), "True, False or None")
     "Ask for message indices; None asks wherever the backend accepts it (H: Vertex only)."
-    classify: Classify | None = attrs.field(default=None, validator=attrs.validators.optional(_function))
+    classify: Classify | None = attrs.field(
+        default=None, validator=optional(_function), metadata=_told("a function, or None")
+    )
     "Has the last word on what an end of a connection means: gets the drop and our judgement, returns its own."
 
 

@@ -197,3 +197,4 @@ TABLE: Final[Table[State, Guard, Action]] = Table(
     final=FINAL,
     facts={state: _facts(state) for state in _STATES},
 )
+"What sessions run, unless `relive.connect` is given another."
