@@ -101,9 +101,9 @@ async def story(seed: int) -> tuple[float, list[str]]:
     over = host.now
     await asyncio.sleep(50.0)
     assert host.server.live == network.lines == ()
-    assert not host._lines
-    assert not host._links
-    assert host._agenda.due is None
+    assert not host.lines
+    assert not host.links
+    assert host.agenda.due is None
     host.close()
     return over, ends
 

@@ -37,7 +37,7 @@ def tell(story: Story, latency: float = 0.0) -> None:
             host.close()
         assert host.server.live == ()
         assert not host.network.lines
-        assert not host._lines
+        assert not host.lines
         assert not host._timer._handle
 
     run(main)

@@ -1,8 +1,6 @@
 """A fake server and its clients at the core level: `relive.testing.host_memory` without an event loop.
 
-The rules are the same, word for word: while a line is clear a frame is there as soon as it is sent, a dial takes a
-round trip, a close frame and a reset by an end travel behind what that end sent before, and the network's own resets
-strike both ends at once.
+What travels how is in `relive.testing.host_lines`.
 """
 
 from __future__ import annotations
@@ -12,13 +10,14 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, assert_never
 
-from relive.testing.host_items import CONTROL, HostRefused, Item, LinkClosed, Ping, Upgrade, is_close_frame
-from relive.testing.links import Agenda, Hang, Line, Network
-from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
+from relive.testing.host_items import CONTROL, HostRefused, Item, LinkClosed, Ping, Upgrade
+from relive.testing.host_lines import LineHost
+from relive.testing.links import Hang, Line, Network
+from relive.testing.server import FakeLiveServer, Send
 from relive.testing.simulation.core_time import Timeline
 
 
-class Host:
+class Host(LineHost["End"]):
     """Lets clients dial a fake server. Call `advance` at `at`.
 
     Args:
@@ -28,19 +27,13 @@ class Host:
     """
 
     def __init__(self, server: FakeLiveServer, network: Network, time: Timeline) -> None:
-        self.server: Final = server
-        self.network: Final = network
+        super().__init__(server, network)
         self.time: Final = time
         self.at = inf
         "When the server, or a line, is due."
         self.order = 0
         "Among what is due at the same time."
-        self.links: Final[dict[int, End]] = {}
-        "What the server knows as open."
-        self._lines: dict[End, None] = {}
-        self._agenda: Agenda[End] = Agenda()
-        self._settling = False
-        network.watch(self._changed)
+        network.watch(self.changed)
 
     def dial(self, path: str) -> End | Hang | None:
         """Open a link; what comes of it, its reader learns. None if the network refuses, as when nobody is there."""
@@ -50,21 +43,13 @@ class Host:
         if fate is not None and fate.status is None:
             return None
         end = End(self, self.network.line(self.time.now))
-        self._lines[end] = None
+        self.lines[end] = None
         self.up(end, Upgrade(path, {}, None if fate is None else fate.status), 0)
         return end
 
-    def flush(self) -> None:
-        """Perform what the server wants done."""
-        outputs = self.server.take()
-        if outputs:
-            self._perform(outputs)
-        if self._settling:
-            return
-        if self._agenda.entries:
-            self._settle()
-        elif self.server.deadline != self.at:
-            self._follow(None)
+    def clock(self) -> float:
+        """What time it is."""
+        return self.time.now
 
     def advance(self, *, usual: bool = False) -> None:
         """Have the server do what is due, and let arrive what is.
@@ -75,8 +60,8 @@ class Host:
         self.at = inf
         server.advance(self.time.now)
         outputs = server.take()
-        if not usual or self._agenda.entries or len(outputs) > 1:
-            self._perform(outputs)
+        if not usual or self.agenda.entries or len(outputs) > 1:
+            self.perform(outputs)
             self.flush()
             return
         for output in outputs:
@@ -84,36 +69,14 @@ class Host:
             if type(output) is Send and end is not None and end.take is not None and end.line.down.direct:
                 end.take(output.frame)
             else:
-                self._perform(outputs)
-        if self._agenda.entries:
+                self.perform(outputs)
+        if self.agenda.entries:
             self.flush()
-        elif not self._settling:
-            self._follow(None)  # whoever has answered meanwhile has had that performed
+        elif not self.settling:
+            self.follow()  # whoever has answered meanwhile has had that performed
 
-    def received(self, conn: int, frame: str | bytes) -> None:
-        """Take a client's frame, on a line that is direct."""
-        server = self.server
-        server.receive(conn, frame, self.time.now)
-        outputs = server.take()
-        if outputs or self._agenda.entries:
-            if outputs:
-                self._perform(outputs)
-            self.flush()
-        elif server.deadline != self.at and not self._settling:
-            self._follow(None)
-
-    def up(self, end: End, item: Item, size: int) -> None:
-        """Take what a client sends up its line."""
-        lane = end.line.up
-        if lane.direct:
-            self._arrived(end, item, self.time.now)
-            self._tidy(end)
-        else:
-            lane.push(item, size, self.time.now, closing=is_close_frame(item))
-            self._agenda.note(end, end.line.due)
-        self.flush()
-
-    def _follow(self, other: float | None) -> None:
+    def follow(self, other: float | None = None) -> None:
+        """Say when it is due."""
         at = self.server.deadline
         at = inf if at is None else at
         if other is not None and other < at:
@@ -121,105 +84,6 @@ class Host:
         if at != self.at:
             self.at = at
             self.time.orders = self.order = self.time.orders + 1
-
-    def _perform(self, outputs: list[ServerOutput]) -> None:
-        for output in outputs:
-            end = self.links.get(output.conn)
-            if end is None:
-                continue
-            match output:
-                case Send():
-                    if end.line.down.direct:
-                        end.arrived(output.frame)
-                    else:
-                        self._down(end, output.frame, len(output.frame))
-                case Close() | Reset():
-                    said = LinkClosed(output.code, output.reason) if isinstance(output, Close) else LinkClosed(None, "")
-                    del self.links[output.conn]
-                    self._down(end, said, said.size)
-                    self._tidy(end)
-                case _:
-                    assert_never(output)
-
-    def _down(self, end: End, item: Item, size: int) -> None:
-        lane = end.line.down
-        if lane.direct:
-            end.arrived(item)
-        else:
-            lane.push(item, size, self.time.now, closing=is_close_frame(item))
-            self._agenda.note(end, end.line.due)
-
-    def _arrived(self, end: End, item: Item, now: float) -> None:
-        """Take what has come up a line."""
-        match item:
-            case str() | bytes():
-                self.server.receive(end.conn, item, now)
-            case Ping():
-                self._down(end, item, CONTROL)
-            case LinkClosed():
-                self._lost(end)
-                if item.code is not None:
-                    self._down(end, item, item.size)
-            case Upgrade():
-                self._down(end, self._admit(end, item, now), 0)
-            case HostRefused() | int():
-                raise AssertionError("this goes down only")
-            case _:
-                assert_never(item)
-
-    def _admit(self, end: End, upgrade: Upgrade, now: float) -> int | HostRefused:
-        if upgrade.status is not None:
-            return HostRefused(upgrade.status, "refused by the network")
-        admitted = self.server.dial(upgrade.path, upgrade.headers, now)
-        if isinstance(admitted, Refused):
-            return HostRefused(admitted.status, admitted.body)
-        end.conn = admitted
-        self.links[admitted] = end
-        return admitted
-
-    def _lost(self, end: End) -> None:
-        if self.links.pop(end.conn, None):
-            self.server.lost(end.conn, self.time.now)
-
-    def _changed(self) -> None:
-        """Find out what is due when: the network is not what it was."""
-        for end in self._lines:
-            self._agenda.note(end, end.line.due)
-        if self._lines:
-            self.flush()
-
-    def _settle(self) -> None:
-        """Deliver everything that is due, in the order of its times."""
-        self._settling = True
-        now = self.time.now
-        try:
-            while end := self._agenda.pop(now):
-                self._deliver(end, now)
-        finally:
-            self._settling = False
-        self._follow(self._agenda.due)
-
-    def _deliver(self, end: End, now: float) -> None:
-        line = end.line
-        for item in line.up.pop(now):
-            self._arrived(end, item, now)
-            self.flush()
-        for item in line.down.pop(now):
-            end.arrived(item)
-        if line.up.broken:
-            self._lost(end)
-            self.flush()
-        if line.down.broken:
-            end.arrived(LinkClosed(None, ""))
-        self._agenda.note(end, line.due)
-        self._tidy(end)
-
-    def _tidy(self, end: End) -> None:
-        """Forget a link if it is over at both ends, and the client has told all that it had to tell."""
-        if end.closed and end.conn not in self.links and not end.line.up:
-            self._lines.pop(end, None)
-            self._agenda.note(end, None)
-            end.line.close()
 
 
 class End:
@@ -310,6 +174,8 @@ class End:
         if not self._awake:
             self._awake = True
             self.host.time.soon(self._wake)
+
+    heard = arrived
 
     def _wake(self) -> None:
         self._awake = False
