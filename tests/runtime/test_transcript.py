@@ -14,7 +14,11 @@ def test_pieces_of_an_utterance_are_joined_until_the_turn_ends() -> None:
     transcript.heard("model", "day", 1)
     transcript.turn_ended()
     transcript.heard("model", "anything else?", 1)
-    assert transcript.so_far(1000) == (Said("user", "hello"), Said("model", "good day"), Said("model", "anything else?"))
+    assert transcript.so_far(1000) == (
+        Said("user", "hello"),
+        Said("model", "good day"),
+        Said("model", "anything else?"),
+    )
 
 
 def test_another_voice_and_another_connection_begin_another_utterance() -> None:

@@ -41,7 +41,7 @@ class Transcript:
             self._add(role, text, position)
 
     def heard(self, role: str, text: str, connection: int) -> None:
-        """A piece of an utterance: of the one that is in progress, if it is in the same voice and on that connection."""
+        """A piece of an utterance: of the one that is in progress, if voice and connection are the same."""
         if self._open == (role, connection) and self._said and len(self._said[-1].text) < _LONGEST:
             text = self._said.pop().text + text
             self._positions.pop()
