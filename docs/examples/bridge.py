@@ -25,17 +25,19 @@ class Socket(Protocol):
     async def send_json(self, data: Any) -> None: ...
 
 
-async def talk(client: Client, browser: Socket, *, policy: relive.Policy | None = None) -> None:
+async def talk(client: Client, browser: Socket) -> None:
     """Be on the phone until the browser hangs up."""
     async with (
-        relive.connect(client, model=MODEL, config=CONFIG, policy=policy) as session,
+        relive.connect(client, model=MODEL, config=CONFIG) as session,
         asyncio.TaskGroup() as group,
     ):
-        others = [group.create_task(play(session, browser)), group.create_task(show(session, browser))]
-        async for sound in browser.iter_bytes():
-            await session.send_realtime_input(audio=types.Blob(data=sound, mime_type="audio/pcm;rate=16000"))
-        for task in others:
-            task.cancel()
+        playing = group.create_task(play(session, browser))
+        showing = group.create_task(show(session, browser))
+        async for data in browser.iter_bytes():
+            sound = types.Blob(data=data, mime_type="audio/pcm;rate=16000")
+            await session.send_realtime_input(audio=sound)
+        playing.cancel()
+        showing.cancel()
 
 
 async def play(session: relive.Session, browser: Socket) -> None:
@@ -51,4 +53,5 @@ async def play(session: relive.Session, browser: Socket) -> None:
 async def show(session: relive.Session, browser: Socket) -> None:
     """Tell the page how the line is."""
     async for step in session.changes():
-        await browser.send_json({"line": "good" if step.dest in ("ACTIVE", "DRAINING") else "one moment"})
+        good = step.dest in ("ACTIVE", "DRAINING")
+        await browser.send_json({"line": "good" if good else "one moment"})

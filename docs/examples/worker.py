@@ -22,16 +22,14 @@ POLICY = relive.Policy(lease_ttl=10.0, lease_wait=30.0)
 async def work(url: str, name: str) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    store = stores.open(url)
-    async with (
-        relive.connect(genai.Client(), model=MODEL, policy=POLICY, key="ada", store=store, owner=name) as session,
-        asyncio.TaskGroup() as group,
-    ):
+    client, store = genai.Client(), stores.open(url)
+    mine = relive.connect(client, model=MODEL, policy=POLICY, key="ada", store=store, owner=name)
+    async with mine as session, asyncio.TaskGroup() as group:
         print(f"{name}: {session.verdict}", flush=True)
         group.create_task(talk(session, name, stopped))
         await stopped.wait()
         left = await session.hand_over(within=20.0)
-    print(f"{name}: left behind {left.reliable} frames; the store has the handle: {left.saved}", flush=True)
+    print(f"{name}: {left.reliable} frames left behind, handle saved: {left.saved}", flush=True)
     await store.aclose()
 
 

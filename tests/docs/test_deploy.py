@@ -48,7 +48,7 @@ def test_the_next_worker_goes_on_where_this_one_left(tmp_path: Path) -> None:
         assert until(one, "turn 2")[0] == "one: fresh"
         two = start(WORKER, url, "two", env=about["env"])  # waits, because one owns the conversation
         heard = ["turn 2", *until(one, "turn 3"), *stopped(one)]
-        assert heard[-1] == "one: left behind 0 frames; the store has the handle: True"
+        assert heard[-1] == "one: 0 frames left behind, handle saved: True"
         turns = 1 + sum("turn" in line for line in heard)
         assert until(two, "turn") == ["two: resumed", f"two: turn {turns + 1}: And then?"]
         stopped(two)

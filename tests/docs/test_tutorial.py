@@ -72,6 +72,5 @@ def test_the_plan_is_played_and_every_promise_is_kept() -> None:
     assert not outcome.violations
 
 
-def test_the_last_steps_are_those_that_the_page_tells_of() -> None:
+def test_every_step_is_run() -> None:
     assert len(STEPS) == 3
-    assert "An hour goes by" in PAGE.read_text("utf-8")

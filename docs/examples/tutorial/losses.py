@@ -9,20 +9,25 @@ from google.genai import types
 import relive
 from relive.testing import EchoModel, FakeLiveServer, ServerScript, TlsHost
 
+MODEL = "gemini-3.1-flash-live-preview"
+
 logging.basicConfig(format="%(message)s")
 logging.getLogger("relive").setLevel(logging.INFO)
 
-SLOW = ServerScript(model=EchoModel(chunks=2, interval=1.0))  # a second between the halves of an answer
+# A second between the halves of an answer.
+SLOW = ServerScript(model=EchoModel(chunks=2, interval=1.0))
 
 
 async def say(session: relive.Session, text: str) -> None:
-    await session.send_client_content(turns=types.Content(role="user", parts=[types.Part(text=text)]))
+    turn = types.Content(role="user", parts=[types.Part(text=text)])
+    await session.send_client_content(turns=turn)
 
 
 async def main() -> None:
     async with TlsHost(FakeLiveServer(SLOW)) as host:
-        client = genai.Client(vertexai=True, api_key="none", http_options=host.http_options())
-        async with relive.connect(client, model="gemini-3.1-flash-live-preview") as session:
+        options = host.http_options()
+        client = genai.Client(vertexai=True, api_key="none", http_options=options)
+        async with relive.connect(client, model=MODEL) as session:
             await say(session, "What is a handle?")
             told = False
             async for message in session.receive():

@@ -12,13 +12,16 @@ from google.genai import types
 import relive
 from relive import stores
 
+MODEL = "gemini-3.1-flash-live-preview"
+
 
 async def main(text: str) -> None:
     store = stores.open("sqlite:///handles.db")
     client = genai.Client()
-    async with relive.connect(client, model="gemini-3.1-flash-live-preview", key="ada", store=store) as session:
+    async with relive.connect(client, model=MODEL, key="ada", store=store) as session:
         print(session.verdict)
-        await session.send_client_content(turns=types.Content(role="user", parts=[types.Part(text=text)]))
+        turn = types.Content(role="user", parts=[types.Part(text=text)])
+        await session.send_client_content(turns=turn)
         print("".join([message.text async for message in session.receive() if message.text]))
     await store.aclose()
 

@@ -8,6 +8,8 @@ from google.genai import Client, types
 import relive
 from relive.testing import Limits, ServerScript
 
+MODEL = "gemini-3.1-flash-live-preview"
+
 
 @pytest.fixture
 def live_script() -> ServerScript:
@@ -15,13 +17,14 @@ def live_script() -> ServerScript:
 
 
 async def ask(session: relive.Session, text: str) -> str:
-    await session.send_client_content(turns=types.Content(role="user", parts=[types.Part(text=text)]))
+    turn = types.Content(role="user", parts=[types.Part(text=text)])
+    await session.send_client_content(turns=turn)
     return "".join([message.text async for message in session.receive() if message.text])
 
 
 @pytest.mark.virtual_time
 async def test_an_hour_of_small_talk(live_client: Client) -> None:
-    async with relive.connect(live_client, model="gemini-3.1-flash-live-preview") as session:
+    async with relive.connect(live_client, model=MODEL) as session:
         for minute in range(1, 61):
             assert await ask(session, "Still there?") == f"turn {minute}: Still there?"
             await asyncio.sleep(60.0)
