@@ -8,6 +8,7 @@ The client finds its server in the environment: the service, or what `relive ser
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 
 from google import genai
 from google.genai import types
@@ -35,11 +36,12 @@ async def work(url: str, name: str) -> None:
 
 async def talk(session: relive.Session, name: str, stopped: asyncio.Event) -> None:
     """Ask, and listen, and take no new turn once the worker is to stop."""
-    while not stopped.is_set():
-        turn = types.Content(role="user", parts=[types.Part(text="And then?")])
-        await session.send_client_content(turns=turn)
-        said = "".join([message.text async for message in session.receive() if message.text])
-        print(f"{name}: {said}", flush=True)
+    with suppress(relive.SessionClosed):  # in a turn for which there was no time
+        while not stopped.is_set():
+            turn = types.Content(role="user", parts=[types.Part(text="And then?")])
+            await session.send_client_content(turns=turn)
+            said = "".join([message.text async for message in session.receive() if message.text])
+            print(f"{name}: {said}", flush=True)
 
 
 if __name__ == "__main__":
