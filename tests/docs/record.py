@@ -28,7 +28,7 @@ WIDTH: Final = 108
 UNTIL: Final = 5
 "The turn from which on the picture leaves out what happens, so that it is not too long."
 
-_INK, _GROUND = (31, 35, 40), (255, 255, 255)
+_INK, _GROUND = (12, 14, 17), (255, 255, 255)
 _LIGHT: Final = TerminalTheme(
     _GROUND, _INK,
     [_INK, (176, 8, 36), (17, 99, 41), (125, 78, 0), (9, 80, 174), (130, 50, 180), (14, 95, 110), (87, 96, 106)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,11 @@ def test_a_block_that_differs_in_a_word_is_no_part() -> None:
 def test_every_example_is_on_a_page(file: Path) -> None:
     name = file.relative_to(DOCS).as_posix()
     assert any(name in page.read_text("utf-8") for page in DOCS.rglob("*.md"))
+
+
+def test_every_test_among_the_examples_is_run() -> None:
+    paths = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["testpaths"]
+    elsewhere = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "examples").glob("*.py"))
+    for test in (DOCS / "examples").rglob("test_*.py"):
+        listed = any(test.is_relative_to(ROOT / path) for path in paths)
+        assert listed or f"docs.examples.{test.stem}" in elsewhere, test.name
