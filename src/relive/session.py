@@ -25,8 +25,9 @@ from relive.runtime.runtime import End
 from relive.transports.genai import ClientFactory, Config, GenaiTransport, resolve
 
 Seed: TypeAlias = Callable[[str, tuple[Said, ...]], Awaitable[Sequence[types.ContentOrDict] | None]]
-"""Asked after a loss of context, with the reason and what was said so far. Returns the turns to begin the fresh session
-with (an empty list for none), or None to refuse: then the session fails."""
+"""Asked after a loss of context, with the reason and what was said so far, less what was not answered yet and is going
+to be said again. Returns the turns to begin the fresh session with (an empty list for none), or None to refuse: then
+the session fails."""
 
 
 @attrs.frozen

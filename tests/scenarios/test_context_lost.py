@@ -56,11 +56,29 @@ async def test_the_hook_is_asked_once_with_the_reason_and_a_transcript_and_its_t
         await asyncio.sleep(5.0)
         session = w.server.sessions[-1]
     assert [reason for reason, _ in asked] == ["rejected"]
-    assert Said("user", "my name is Ada") in asked[0][1]
-    assert any(line.role == "model" for line in asked[0][1])
+    assert asked[0][1] == (Said("user", "my name is Ada"), Said("model", "turn 1: my name is Ada"))
     kinds = [(item.kind, item.index) for item in session.consumed]
     assert kinds[0] == ("content", 1)
     assert "Ada" in str(session.consumed[0].payload)
+
+
+@simulated
+async def test_a_seed_made_of_all_that_was_said_has_nothing_asked_twice() -> None:
+    """P19: the hook is not told what the journal is about to say again."""
+
+    async def seed(_reason: str, transcript: tuple[Said, ...]) -> Turns:
+        return [said(line.role, line.text) for line in transcript]
+
+    async with world(policy=QUICK, seed=seed) as w:
+        await w.ask("my name is Ada")
+        await w.turn()
+        await asyncio.sleep(1.0)
+        w.act(w.server.expire_handles)
+        w.reset()
+        await w.ask("what is my name?")
+        assert await w.turn() == "turn 1: what is my name?"
+        told = w.server.sessions[-1].payloads("content")
+    assert told == ("my name is Ada\nturn 1: my name is Ada", "what is my name?")
 
 
 @simulated

@@ -25,7 +25,7 @@ SPEAKS = ServerScript(model=EchoModel(chunks=20, interval=0.05, chunk_bytes=960)
 
 @contextlib.asynccontextmanager
 async def worker(host: TlsHost, url: str, name: str) -> AsyncIterator[relive.Session]:
-    client = genai.Client(vertexai=True, api_key="dummy", http_options=types.HttpOptions(**host.http_options()))
+    client = genai.Client(vertexai=True, api_key="dummy", http_options=host.http_options())
     store = stores.open(url)
     try:
         async with relive.connect(client, model="gemini-live", key="ada", store=store, owner=name) as session:

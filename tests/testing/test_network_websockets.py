@@ -162,7 +162,7 @@ def test_who_waits_for_a_message_that_never_comes_is_named_with_the_line_that_wa
 async def live(script: ServerScript | None = None) -> AsyncIterator[tuple[TlsHost, genai.Client]]:
     """The fake server behind a websocket, and the SDK's client for it; nothing is left of either."""
     async with TlsHost(FakeLiveServer(script or ServerScript())) as host:
-        client = genai.Client(api_key="x", http_options=types.HttpOptions(**host.http_options()))
+        client = genai.Client(api_key="x", http_options=host.http_options())
         yield host, client
         await client.aio.aclose()
     assert (network().connections, len(asyncio.all_tasks())) == ((), 1)

@@ -35,7 +35,7 @@ async def test_all_of_them_leave_in_time_and_each_hears_all_of_its_own_conversat
     """P12 P15 P17."""
     server = FakeLiveServer(ServerScript(model=EchoModel(chunks=3, interval=0.05)))
     async with TlsHost(server) as host, contextlib.AsyncExitStack() as stack:
-        client = genai.Client(api_key="dummy", http_options=types.HttpOptions(**host.http_options()))
+        client = genai.Client(api_key="dummy", http_options=host.http_options())
         stack.callback(client.close)
         sessions = [relive.connect(client, model="gemini-live") for _ in range(HERD)]
         herd = await asyncio.gather(*(stack.enter_async_context(session) for session in sessions))

@@ -9,6 +9,7 @@ import pytest
 from google import genai
 
 import relive
+from relive.core.closes import judge
 from relive.core.effects import Open
 from relive.ports import ConnectionGone
 from relive.transports.genai import GenaiTransport
@@ -69,6 +70,19 @@ async def test_a_function_that_returns_no_client_ends_the_session_and_says_so() 
         await opening
     assert caught.value.drop.origin == "local"
     assert "must be a google.genai.Client" in caught.value.drop.reason
+
+
+async def test_a_function_that_fails_may_do_better_the_next_time() -> None:
+    """P11: whoever makes tokens has bad minutes, and what its library raises is no mistake of the configuration."""
+    factory = Factory()
+    opener = transport(factory)
+    opening = asyncio.create_task(opener.open(Open(2, None)))
+    await asyncio.sleep(0)
+    factory.asked[0].set_exception(RuntimeError("503 from the token server"))
+    with pytest.raises(ConnectionGone) as caught:
+        await opening
+    assert judge(caught.value.drop, resuming=False) == "retry"
+    assert "503 from the token server" in caught.value.drop.reason
 
 
 async def test_whoever_is_cancelled_waiting_for_connections_to_go_leaves_none() -> None:

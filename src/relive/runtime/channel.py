@@ -68,7 +68,7 @@ class Channel:
             scene.video = True  # the session's limit is nearer now: the machine has to be told, once
         if first_video or not reading.plain:
             if isinstance(frame, str):
-                runtime.delivery.said("user", said(frame))
+                runtime.delivery.transcript.wrote("user", said(frame), position)
             runtime.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
 
     async def recv(self, decode: bool | None = None) -> Frame:

@@ -10,12 +10,9 @@ from relive.core import events as ev, wire
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
 from relive.core.wire import PLAIN
-from relive.ports import Said
 from relive.runtime.inbox import Inbox
 from relive.runtime.stats import Counts
-
-_TRANSCRIPT = 200
-"Utterances kept for the application's hook."
+from relive.runtime.transcript import Transcript
 
 
 class Delivery:
@@ -30,8 +27,8 @@ class Delivery:
         remember: whether to keep a transcript.
     """
 
-    __slots__ = ("_notice", "_output_at", "_policy", "_remember", "_seen", "_situation", "_tell", "_transcript",
-                 "_wire", "counts", "held_since", "inbox")  # fmt: skip
+    __slots__ = ("_notice", "_output_at", "_policy", "_seen", "_situation", "_tell", "_wire", "counts", "held_since",
+                 "inbox", "transcript")  # fmt: skip
 
     def __init__(
         self,
@@ -50,23 +47,12 @@ class Delivery:
         self._wire = wire.reader(known_keys, deliver_go_away=policy.deliver_go_away)
         self._tell = tell
         self._notice = notice
-        self._remember = remember
+        self.transcript = Transcript(remember=remember)
+        "What was said so far, the newest part of it."
         self.held_since: float | None = None
         "Since when what is read now may have waited, because reading was paused; None: it is read as it comes."
-        self._transcript: list[Said] = []
         self._output_at = 0.0
         self._seen = 0  # frames received, less those with output that nobody was told of and that nobody looked for
-
-    @property
-    def transcript(self) -> tuple[Said, ...]:
-        """What was said so far, the newest part of it."""
-        return tuple(self._transcript)
-
-    def said(self, role: str, text: str) -> None:
-        """Keep an utterance."""
-        if text and self._remember:
-            self._transcript.append(Said(role, text))
-            del self._transcript[:-_TRANSCRIPT]
 
     def arrived(self, number: int, frame: bytes) -> bool:
         """A frame from the server. Returns whether reading must pause before the next."""
@@ -111,13 +97,17 @@ class Delivery:
         await self.inbox.room()
 
     def _heard(self, frame: bytes, reading: wire.Reading) -> None:
+        withholding = self._situation.withhold > 0
         for role, text in reading.text:
-            self.said(role, text)
-        self._deliver(frame, reading, withholding=self._situation.withhold > 0)
+            if role == "user" or not withholding:  # what the application does not hear again was not said again
+                self.transcript.heard(role, text, self._situation.number)
+        self._deliver(frame, reading, withholding=withholding)
         self._seen += 1
         for event in reading.events:
             if isinstance(event, ev.OutputStarted):
                 self._seen = self.counts.received
+            elif isinstance(event, ev.TurnEnded):
+                self.transcript.turn_ended()
             elif isinstance(event, ev.GoAwayReceived):
                 self.counts.go_aways += 1
                 self._notice("go_away", "", event.time_left)

@@ -14,7 +14,7 @@ import ssl
 import struct
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, assert_never, cast
+from typing import TYPE_CHECKING, Final, assert_never, cast
 
 from relive.extras import extra
 from relive.testing.host_timer import DeadlineTimer
@@ -24,6 +24,7 @@ from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, S
 if TYPE_CHECKING:
     from typing import Self
 
+    from google.genai.types import HttpOptionsDict
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
 
@@ -76,7 +77,7 @@ class TlsHost:
         """Make a context that trusts this host and nobody else."""
         return ssl.create_default_context(cadata=self.ca_pem.decode())
 
-    def http_options(self) -> dict[str, Any]:
+    def http_options(self) -> HttpOptionsDict:
         """What a `google.genai.Client` needs to find and to trust this host; any key will do."""
         return {"base_url": self.base_url, "async_client_args": {"ssl": self.ssl_client_context()}}
 

@@ -185,8 +185,12 @@ class GenaiTransport:
         """Dial and set up, with the SDK."""
         try:
             await self.prepare()
+        except SettingError as exc:
+            raise ConnectionGone(_dropped(exc, "opening")) from exc
         except Exception as exc:
-            raise ConnectionGone(_discreet(_dropped(exc, "opening"), opening.handle, self._key)) from exc
+            # The factory's own: whoever makes tokens has bad minutes. The budget ends it if it does not pass.
+            drop = attrs.evolve(_dropped(exc, "opening"), origin="network")
+            raise ConnectionGone(_discreet(drop, opening.handle, self._key)) from exc
         self._fresh_client = False
         self._opened += 1
         manager = self.client.aio.live.connect(model=self.model, config=self.config_for(opening))

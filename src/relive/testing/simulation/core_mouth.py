@@ -159,7 +159,7 @@ class Mouth:
             scene.video = True
         if first_video or not reading.plain:
             if session.remembers:
-                session.delivery.said("user", said(frame))
+                session.delivery.transcript.wrote("user", said(frame), position)
             session.tell(ev.InputAccepted(position, reading.opens_turn, reading.demands_answer, reading.answers))
         link = session.link
         direct = link.write_directly() if link is not None else None

@@ -311,7 +311,7 @@ class Session:
                 if self._keeper is not None:
                     self._keeper.condemn(handle)
             case do.AskSeed(reason):
-                self._asking.ask(reason, self.delivery.transcript)
+                self._asking.ask(reason, self.delivery.transcript.so_far(self.journal.oldest))
             case do.CancelSeed():
                 self._asking.stop()
             case do.CancelCalls(ids):
