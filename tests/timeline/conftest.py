@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 from tests.timeline.traces import CHROMIUM, collected
 
 from relive.core.table import TABLE
@@ -16,6 +16,9 @@ from relive.diagrams import of_table
 from relive.diagrams.timeline import page as drawn
 
 Open = Callable[..., Page]
+PATIENCE = 60_000.0
+"Milliseconds that a busy machine may take; nothing waits that long for what comes at once."
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         path.write_text(drawn(collected(*lines, name=name), of_table(TABLE)), "utf-8")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **how)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("request", lambda request: trouble.append(request.url) if request.url != path.as_uri() else None)
         page.on("dialog", refused)
