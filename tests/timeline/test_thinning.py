@@ -145,6 +145,17 @@ def test_one_session_of_a_run_by_its_name_or_its_number() -> None:
     assert run.only("eve") is None
 
 
+def test_a_long_trace_is_thinned_evenly_from_its_beginning_to_its_end() -> None:
+    timeline = collect(io.BufferedReader(Stream(30_000)), "long", most=1000)
+    (run,) = timeline.runs
+    for kind in ("step", "states", "read", "notice"):
+        rows = [row for row in run.rows if row[3] == kind]
+        most = max((row[6] if len(row) > 6 else 1 for row in rows), default=0)
+        assert most <= 0.1 * max(100, counts(run)[kind]), kind
+    ends_at = [max((row[7] if len(row) > 6 else row[0]) - row[0] for row in run.rows)]
+    assert max(ends_at) < 0.2 * run.end
+
+
 def test_memory_does_not_depend_on_the_length_of_a_trace() -> None:
     few, _ = peak(10_000)
     many, run = peak(100_000)

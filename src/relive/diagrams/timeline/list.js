@@ -90,7 +90,7 @@ class List {
     line.setAttribute("aria-rowindex", String(n + 1));
     if (ends(row)) line.classList.add("change");
     else if (USUAL.has(row[3])) line.classList.add("quiet");
-    const when = clock(row[0], this.run.end < 3600 ? 3 : 1);
+    const when = clock(row[0], this.run.end < 3600 ? 3 : this.run.end < 360000 ? 1 : 0);
     const said = [["time", when], ["sign", ""], ["title", title], ["detail", detail]];
     const cells = said.map((one) => make("span", ...one));
     for (const cell of cells) cell.setAttribute("role", "cell");

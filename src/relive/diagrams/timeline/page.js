@@ -38,6 +38,8 @@ function paint() {
 /** Another run or session is looked at. */
 function choose(run, client) {
   const other = run !== ui.run || !ui.client;
+  ui.pointed = null;
+  $("tip").hidden = true;
   ui.run = run;
   ui.client = client ?? worst(run);
   if (other) {
@@ -117,6 +119,7 @@ function look(a, b) {
   const from = Math.min(Math.max(a, 0), end - length);
   ui.view = { a: from, b: from + length };
   redraw(ALL);
+  if (ui.pointed && !ui.hover) tipAt(ui.pointed);
 }
 
 function zoom(factor, around = ui.cursor.t) {

@@ -3,7 +3,7 @@
 const TALL = { axis: 26, state: 34, frames: 68, faults: 26, gap: 10, lanes: 320, lane: 24 };
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
 const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
-  3600, 7200, 14400, 43200, 86400];
+  3600, 7200, 14400, 43200, 86400, 172800, 432000, 864000, 1728000];
 
 const LEAST = 1; // seconds that frames are spread over: of less, a rate says nothing
 

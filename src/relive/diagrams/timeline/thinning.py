@@ -71,19 +71,22 @@ class _Weight:
     gap: float = 0.0
     level: int = 0
 
-    def coarsen(self) -> None:
-        """Merge what is not farther apart than the gap, which is wider the next time."""
+    def merge(self) -> None:
+        """Merge what lies within one gap. A merged row is no longer than that either."""
         key, last = self.keys[self.level], dict[object, Row]()
         kept: list[Row] = []
         for row in self.rows:
             before = last.get(key(row))
-            if before is None or row[0] - before[_UNTIL] > self.gap:
+            if before is None or row[_UNTIL] - before[0] > self.gap:
                 last[key(row)] = row
                 kept.append(row)
             else:
                 _join(before, row)
         self.rows = kept
-        span = max(row[_UNTIL] for row in kept) - min(row[0] for row in kept)
+
+    def widen(self) -> None:
+        """Merge more the next time."""
+        span = max(row[_UNTIL] for row in self.rows) - min(row[0] for row in self.rows)
         self.gap = self.gap * 2 or max(span, 1.0) / _FINEST
         if self.gap > 2 * span and self.level + 1 < len(self.keys):
             self.level, self.gap = self.level + 1, 0.0
@@ -187,10 +190,12 @@ class Thinned:
     def fit(self, most: int) -> None:
         """Merge until there are no more rows than that."""
         for weight, share in zip(self._weights, _SHARES, strict=True):
-            while self.size > most and len(weight.rows) > max(1, int(share * most)):
-                before = len(weight.rows)
-                weight.coarsen()
+            least = max(1, int(share * most))
+            while self.size > most and (before := len(weight.rows)) > least:
+                weight.merge()
                 self.size -= before - len(weight.rows)
+                if self.size > most and len(weight.rows) > least:
+                    weight.widen()
         self._join_flows(most // 2)
 
     @property
