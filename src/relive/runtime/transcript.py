@@ -15,12 +15,12 @@ _LONGEST: Final = 10_000
 class Transcript:
     """The newest part of a conversation. Holds nothing unless it is to `remember`."""
 
-    __slots__ = ("_open", "_positions", "_remember", "_said")
+    __slots__ = ("_open", "_said")
 
     def __init__(self, *, remember: bool) -> None:
-        self._remember = remember
-        self._said: list[Said] = []
-        self._positions: list[int] = []  # in the journal, of what was written; 0 for what was heard
+        # With the position in the journal of what was written, 0 for what was heard. No list where nothing is kept: in
+        # a thousand sessions that would be seen.
+        self._said: list[tuple[Said, int]] | None = [] if remember else None
         self._open: tuple[str, int] | None = None
 
     def so_far(self, oldest: int) -> tuple[Said, ...]:
@@ -29,31 +29,30 @@ class Transcript:
         That is what was written last and is still in the journal, whose `oldest` frame has this position. A seed that
         ended with it would have it asked twice.
         """
-        end = len(self._said)
-        while end and self._positions[end - 1] >= oldest:
-            end -= 1
-        return tuple(self._said[:end])
+        told = list(self._said or ())
+        while told and told[-1][1] >= oldest:
+            told.pop()
+        return tuple(said for said, _ in told)
 
     def wrote(self, role: str, text: str, position: int) -> None:
         """A whole utterance; or a frame in which nothing is said, which is none."""
-        if text:
+        if text and self._said is not None:
             self._open = None
-            self._add(role, text, position)
+            self._add(self._said, role, text, position)
 
     def heard(self, role: str, text: str, connection: int) -> None:
-        """A piece of an utterance: of the one that is in progress, if voice and connection are the same."""
-        if self._open == (role, connection) and self._said and len(self._said[-1].text) < _LONGEST:
-            text = self._said.pop().text + text
-            self._positions.pop()
-        self._open = (role, connection)
-        self._add(role, text, 0)
+        """A piece of an utterance: of the one in progress, if voice and connection are the same."""
+        if self._said is None:
+            return
+        if self._open == (role, connection) and self._said and len(self._said[-1][0].text) < _LONGEST:
+            text = self._said.pop()[0].text + text
+        self._open = role, connection
+        self._add(self._said, role, text, 0)
 
     def turn_ended(self) -> None:
         """What is said from now on is another utterance."""
         self._open = None
 
-    def _add(self, role: str, text: str, position: int) -> None:
-        if self._remember:
-            self._said.append(Said(role, text))
-            self._positions.append(position)
-            del self._said[:-_UTTERANCES], self._positions[:-_UTTERANCES]
+    def _add(self, told: list[tuple[Said, int]], role: str, text: str, position: int) -> None:
+        told.append((Said(role, text), position))
+        del told[:-_UTTERANCES]
