@@ -10,7 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 from tests.bench.figures import Figure, median
-from tests.timeline.traces import CHROMIUM, Stream
+from tests.diagrams.others import ALONE, CHROMIUM
+from tests.timeline.traces import Stream
 
 from relive.core.table import TABLE
 from relive.diagrams import of_table
@@ -80,7 +81,7 @@ def timeline(rounds: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder) / "bench.html"
         path.write_text(text, "utf-8")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ALONE)
         for _ in range(rounds):
             shown = browser.new_page(viewport={"width": 1280, "height": 900})
             shown.goto(path.as_uri())

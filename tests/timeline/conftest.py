@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
-from tests.timeline.traces import CHROMIUM, collected
+from tests.diagrams.others import ALONE, CHROMIUM
+from tests.timeline.traces import collected
 
 from relive.core.table import TABLE
 from relive.diagrams import of_table
@@ -27,7 +28,7 @@ def browser() -> Iterator[Browser]:
         assert not os.environ.get("CI"), "CI has to look at the page: install chromium"
         pytest.skip("needs chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ALONE)
         yield browser
         browser.close()
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from tests.timeline.traces import CHROMIUM, HEADER, collected, hostile, line, played, step
+from tests.diagrams.others import drawn_by_mermaid, needs_mermaid
+from tests.timeline.traces import HEADER, collected, hostile, line, played, step
 
 from relive.diagrams.timeline import sequence
 
-MMDC = shutil.which("mmdc")
 PLAIN = re.compile(
     r"    (participant [RSA] as \w+|rect rgba\([\d, .]+\)|end|(    )?Note over (R|S|R,S): [^;#<]*"
     r"((#\d+;|<br/>)[^;#<]*)*|[RSA](->>|-->>|--x)[RSA]: [^;#<]*((#\d+;|<br/>)[^;#<]*)*)"
@@ -85,20 +81,10 @@ def test_no_text_of_a_trace_is_part_of_the_grammar() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.skipif(MMDC is None, reason="needs mermaid-cli")
+@needs_mermaid
 @pytest.mark.parametrize("name", ["played", "hostile"])
 def test_mermaid_draws_it(name: str, tmp_path: Path) -> None:
     lines = played(violated=True) if name == "played" else hostile()
-    source, picture, browser = tmp_path / "a.mmd", tmp_path / "a.svg", tmp_path / "browser.json"
-    source.write_text("\n".join(drawn(*lines, client=1 if name == "played" else 0, most=100)) + "\n", "utf-8")
-    browser.write_text(json.dumps({"executablePath": CHROMIUM, "args": ["--no-sandbox"]}))
-    subprocess.run(
-        [MMDC or "", "--quiet", "-p", str(browser), "-i", str(source), "-o", str(picture)],
-        check=True,
-        env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"},
-        timeout=120,
-    )
-    svg = picture.read_text("utf-8")
-    assert "Syntax error" not in svg
+    said = drawn(*lines, client=1 if name == "played" else 0, most=100)
+    svg = drawn_by_mermaid("\n".join(said) + "\n", tmp_path)
     assert "onerror" not in re.sub(r">[^<]*<", "><", svg)

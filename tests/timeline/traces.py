@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,7 +16,6 @@ from relive.testing.simulation.history import Record, violation_lines
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Plan, Step
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HEADER = '{"relive_trace":1,"columns":["t","client","conn","kind","what","data"]}'
 PLAN = Plan(
     seed=5,
