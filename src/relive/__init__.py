@@ -6,11 +6,8 @@ extra nor an event loop: every name is looked up when it is first asked for.
 
 from __future__ import annotations
 
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
-
-from relive.core.forms import FORMS
 
 if TYPE_CHECKING:
     from relive.core.checkpoint import Checkpoint
@@ -99,12 +96,3 @@ if not TYPE_CHECKING:  # to a type checker the names above are all there is
 
     def __dir__() -> list[str]:
         return sorted(__all__)
-
-
-def _drawn(form: str, table: object) -> str:
-    """A table in a form of `relive.diagrams`, which is not imported before somebody asks for one."""
-    diagrams = import_module("relive.diagrams")
-    return diagrams.draw(diagrams.of_table(table), form)
-
-
-FORMS.update({form: partial(_drawn, form) for form in ("mermaid", "dot", "svg", "matrix")})

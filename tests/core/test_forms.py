@@ -36,3 +36,12 @@ def test_a_form_that_nobody_entered_is_refused_with_those_that_there_are() -> No
 def test_nothing_is_drawn_before_it_is_asked_for() -> None:
     program = "import sys, relive.core.lifecycle; sys.exit('relive.diagrams' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def reversed_name(table: object, form: str) -> str:
+    return f"{form} of {type(table).__name__}"
+
+
+def test_an_embedder_may_add_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMS, "name", "tests.core.test_forms:reversed_name")
+    assert f"{TABLE:name}" == "name of Table"

@@ -20,7 +20,7 @@ from relive.core.table import TABLE
 from relive.diagrams import Diagram, Format, Options, draw, of_table
 from relive.diagrams.arrows import arrows, counted
 from relive.diagrams.lifecycle import lifecycle
-from relive.diagrams.model import Edge, Step
+from relive.diagrams.model import Edge, StepTaken
 from relive.diagrams.timeline.reading import TraceError
 from relive.diagrams.walked import walked
 
@@ -34,7 +34,7 @@ PICTURES: dict[Format, Callable[[str], Drawn]] = {
 }
 SHARING = [{"CONNECTING", "RESUMING"}, {"ACTIVE", "DRAINING"}]
 PLAIN = Options(guards=False)
-EACH: Mapping[Step, int] = {step: number for number, step in enumerate(STEPS)}
+EACH: Mapping[StepTaken, int] = {step: number for number, step in enumerate(STEPS)}
 "No two of them were taken as often; the first never was."
 
 
@@ -126,7 +126,7 @@ def test_counts_are_short(times: int | None, said: str) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(STEPS), st.integers(1, 40)))
-def test_a_trace_is_counted_step_by_step(times: dict[Step, int]) -> None:
+def test_a_trace_is_counted_step_by_step(times: dict[StepTaken, int]) -> None:
     lines = [
         record("step", event.replace("at(", "DeadlineReached("), [source, dest, 0, 0, None])
         for (source, event, dest), n in times.items()

@@ -11,7 +11,7 @@ import typer
 from relive.cli.named import NotThere, load, load_table
 from relive.diagrams import Options, draw
 from relive.diagrams.gallery import SUFFIXES, floor_plans, gallery, stale, view_stem, write
-from relive.diagrams.model import Diagram, Step
+from relive.diagrams.model import Diagram, StepTaken
 from relive.diagrams.reading import of_machine, of_table
 from relive.diagrams.text import printable
 from relive.diagrams.timeline.reading import TraceError
@@ -134,7 +134,7 @@ def _walked(shown: Diagram, trace: Path) -> Diagram:
     return counted
 
 
-def _way(step: Step) -> str:
+def _way(step: StepTaken) -> str:
     source, _, dest = step
     return printable(source if source == dest else f"{source} → {dest}")
 

@@ -1,17 +1,19 @@
 """The forms that a table can be shown in, by name: ``f"{TABLE:mermaid}"``.
 
-The core draws nothing and knows nobody who does: whoever can enters it here. `relive` does, for `relive.diagrams`.
+The core draws nothing and imports nobody who does. A form is the name of a function, ``package.module:function``, which
+is looked up when somebody asks for that form; it takes the table and the form, and returns a text. An embedder may add
+some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from pkgutil import resolve_name
+from typing import Final
 
 from relive.errors import SettingError
 
-FORMS: Final[dict[str, Callable[[Any], str]]] = {}
-"What makes a text of a table, by the name of the form."
+FORMS: Final[dict[str, str]] = dict.fromkeys(("mermaid", "dot", "svg", "matrix"), "relive.diagrams:shown")
+"Who draws, by the name of the form."
 
 
 def shown(table: object, form: str) -> str:
@@ -24,4 +26,4 @@ def shown(table: object, form: str) -> str:
         return str(table)
     if form not in FORMS:
         raise SettingError("the form", form, f"one of {', '.join(sorted(FORMS))}")
-    return FORMS[form](table)
+    return str(resolve_name(FORMS[form])(table, form))

@@ -14,8 +14,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+from relive.core.schema import Table
 from relive.diagrams.arrows import GUARDS, Options
 from relive.diagrams.dot import dot
 from relive.diagrams.matrix import matrix
@@ -24,7 +25,7 @@ from relive.diagrams.model import Diagram, Edge, Rule
 from relive.diagrams.reading import of_machine, of_table
 from relive.diagrams.svg import svg
 
-__all__ = ["FORMATS", "Diagram", "Edge", "Format", "Options", "Rule", "draw", "of_machine", "of_table"]
+__all__ = ["FORMATS", "Diagram", "Edge", "Format", "Options", "Rule", "draw", "of_machine", "of_table", "shown"]
 
 Format: TypeAlias = Literal["mermaid", "dot", "svg", "matrix"]
 FORMATS: Final = {"mermaid": mermaid, "dot": dot, "svg": svg, "matrix": matrix}
@@ -34,3 +35,8 @@ FORMATS: Final = {"mermaid": mermaid, "dot": dot, "svg": svg, "matrix": matrix}
 def draw(diagram: Diagram, form: Format, options: Options = GUARDS) -> str:
     """The text of a diagram in this format."""
     return FORMATS[form](diagram, options)
+
+
+def shown(table: Table[Any, Any, Any], form: Format) -> str:
+    """A table in this format: what ``f"{TABLE:mermaid}"`` says (`relive.core.forms`)."""
+    return draw(of_table(table), form)

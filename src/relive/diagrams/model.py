@@ -27,7 +27,7 @@ ORIGINS: Final[Mapping[Origin, str]] = MappingProxyType(
 "Where an event can come from, in the order of legends."
 
 
-Step: TypeAlias = tuple[str, str, str]
+StepTaken: TypeAlias = tuple[str, str, str]
 "A state, an event, and the state that it led to; which may be the same."
 
 
@@ -35,7 +35,7 @@ def _frozen(mapping: Mapping[str, Origin]) -> Mapping[str, Origin]:
     return MappingProxyType(dict(mapping))
 
 
-def _counted(mapping: Mapping[Step, int] | None) -> Mapping[Step, int] | None:
+def _counted(mapping: Mapping[StepTaken, int] | None) -> Mapping[StepTaken, int] | None:
     return None if mapping is None else MappingProxyType(dict(mapping))
 
 
@@ -50,7 +50,7 @@ class Edge:
     actions: tuple[str, ...] = ()
 
     @property
-    def step(self) -> Step:
+    def step(self) -> StepTaken:
         """The edge without its guard: several can be one step."""
         return self.source, self.event, self.dest or self.source
 
@@ -94,7 +94,7 @@ class Diagram:
     "Of each event; one that is missing here is the application's."
     focus: str | None = None
     "The state that this is the view of; None if it shows the whole machine."
-    walked: Mapping[Step, int] | None = attrs.field(default=None, converter=_counted)
+    walked: Mapping[StepTaken, int] | None = attrs.field(default=None, converter=_counted)
     "How often each step was taken (`relive.diagrams.walked`); None if nobody counted."
 
     @property

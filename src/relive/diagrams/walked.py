@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import attrs
 
-from relive.diagrams.model import Diagram, Step
+from relive.diagrams.model import Diagram, StepTaken
 from relive.diagrams.reading import called
 from relive.diagrams.timeline.reading import Entry, Flaw, Head, TraceError, read as told
 
@@ -25,7 +25,7 @@ _UNTOLD: Final = frozenset({"Heard"})
 class Walk:
     """What was walked."""
 
-    steps: Counter[Step]
+    steps: Counter[StepTaken]
     runs: int
     "Sessions, or herds of them."
     flaws: int = 0
@@ -35,13 +35,13 @@ class Walk:
     untold: frozenset[str] = frozenset()
     "these events."
 
-    def on(self, diagram: Diagram) -> tuple[Diagram, Counter[Step]]:
+    def on(self, diagram: Diagram) -> tuple[Diagram, Counter[StepTaken]]:
         """The diagram with its steps counted; and the steps that it does not have."""
         has = {edge.step for edge in diagram.edges}
         strange = Counter({step: times for step, times in self.steps.items() if step not in has})
         return attrs.evolve(diagram, walked=self.steps - strange), strange
 
-    def never(self, diagram: Diagram) -> list[Step]:
+    def never(self, diagram: Diagram) -> list[StepTaken]:
         """The steps of a diagram that were not taken, in the order of its rules; of those that would have been told."""
         told = (
             edge.step
@@ -68,7 +68,7 @@ def walked(file: BinaryIO) -> Walk:
 
 
 def _of_trace(file: BinaryIO) -> Walk:
-    steps, moves = Counter[Step](), Counter[Step]()
+    steps, moves = Counter[StepTaken](), Counter[StepTaken]()
     runs = flaws = 0
     for one in told(file):
         if isinstance(one, Head):
@@ -82,7 +82,7 @@ def _of_trace(file: BinaryIO) -> Walk:
     return Walk(steps or moves, runs, flaws, every=bool(steps), untold=_UNTOLD)
 
 
-def _step(entry: Entry) -> Iterator[Step]:
+def _step(entry: Entry) -> Iterator[StepTaken]:
     match entry.data:
         case [str(source), str(dest), *_]:
             yield source, called(entry.what), dest
@@ -90,7 +90,7 @@ def _step(entry: Entry) -> Iterator[Step]:
             pass
 
 
-def _move(entry: Entry) -> Iterator[Step]:
+def _move(entry: Entry) -> Iterator[StepTaken]:
     source, arrow, dest = entry.what.partition(" → ")
     match entry.data:
         case [str(event), *_] if arrow:
@@ -102,7 +102,7 @@ def _move(entry: Entry) -> Iterator[Step]:
 def _of_campaign(file: BinaryIO) -> Walk:
     try:
         said = cast("dict[str, Any]", json.load(file))
-        steps = Counter[Step]()
+        steps = Counter[StepTaken]()
         for one in said["transitions"]:
             steps[str(one["state"]), called(str(one["event"])), str(one["dest"])] += int(one["times"])
         return Walk(steps, int(said["sessions"]))

@@ -29,6 +29,7 @@ class Client {
     this.flows = [];
     this.stepping = false;
     this.reading = false;
+    this.refusing = false;
     this.state = "";
     this.conn = 0;
     this.life = 1;
@@ -160,6 +161,9 @@ class Run {
     } else if (kind === "read" && what === "sessionResumptionUpdate") {
       client.reading = true;
       if (list(data)[0] && list(data)[1]) mark("handle");
+    } else if (kind === "refused") {
+      client.refusing = true; // a real session tells of it in a notice alone, which may come when the next is dialled
+      mark("refused", list(data)[0] ?? conn);
     } else if (kind === "notice") this.notice(client, what, list(data).length ? list(data)[0] : data, conn, mark);
     else if (kind === "crash") {
       client.enter(t, i, client.state, "", "crash", conn, t);
@@ -178,7 +182,7 @@ class Run {
     else if (what === "lost") mark("lost");
     else if (what === "failed") mark("lost");
     else if (what === "dialled") {
-      if (detail) mark("refused", conn);
+      if (detail && !client.refusing) mark("refused", conn);
     } else if (what === "saved") {
       if (!client.reading) mark("handle");
     } else if (!QUIET.has(what)) mark("trouble");
