@@ -60,6 +60,11 @@ def test_code_is_left_alone() -> None:
     assert links.rewritten(page, "docs") == expected
 
 
+def test_a_link_may_be_broken_across_lines_but_not_across_paragraphs() -> None:
+    assert links.rewritten("a [b\nc](docs/stores.md) d", "", "docs") == "a [b\nc](stores.md) d"
+    assert links.rewritten("a [b\n\nc](docs/stores.md) d", "", "docs") == "a [b\n\nc](docs/stores.md) d"
+
+
 def test_a_picture_in_two_themes_becomes_two_pictures() -> None:
     page = (
         '<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="diagrams/a-dark.svg">\n'

@@ -8,6 +8,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,7 @@ PAGES: Final = {
 SHOWN: Final = frozenset({".py", ".toml", ".txt", ".sh", ".mmd", ".dot", ".md", ".json", "", ".yml"})
 "What `relive_docs.sources` can show."
 _FENCE: Final = re.compile(r"^ *(`{3,}|~{3,})")
-_LINK: Final = re.compile(r"(?<!!)(\[(?:[^\[\]]|\[[^\[\]]*\]|!\[[^\]]*\]\([^)]*\))*\])\(([^()\s]+)\)")
+_LINK: Final = re.compile(r"(?<!!)(\[(?:[^\[\]\n]|\n(?!\s*\n)|\[[^\[\]]*\]|!\[[^\]]*\]\([^)]*\))*\])\(([^()\s]+)\)")
 _IMAGE: Final = re.compile(r"(!\[[^\]]*\])\(([^()\s]+)\)")
 _PICTURE: Final = re.compile(r"<picture>(.*?)</picture>|^<img\b[^>]*>$", re.DOTALL | re.MULTILINE)
 _DARK: Final = re.compile(r'<source\b[^>]*\bdark\b[^>]*\bsrcset="([^"]+)"')
@@ -60,7 +62,7 @@ def rewritten(text: str, folder: str, home: str | None = None) -> str:
         wide = _is_wide(ROOT / folder / told["src"])
         return in_both_themes(light, _moved(dark[1], folder, home) if dark else light, told["alt"], wide=wide)
 
-    return _outside_of_code(_PICTURE.sub(picture, text), lambda line: _LINK.sub(link, _IMAGE.sub(image, line)))
+    return _outside_of_code(_PICTURE.sub(picture, text), lambda prose: _LINK.sub(link, _IMAGE.sub(image, prose)))
 
 
 def included(text: str, folder: str, read: Callable[[str], str]) -> str:
@@ -103,7 +105,8 @@ def _moved(link: str, folder: str, home: str) -> str:
 
 
 def _outside_of_code(text: str, change: Callable[[str], str]) -> str:
-    return "".join(change(line) if prose else line for line, prose in _lines(text))
+    chunks = ((prose, "".join(line for line, _ in lines)) for prose, lines in groupby(_lines(text), itemgetter(1)))
+    return "".join(change(chunk) if prose else chunk for prose, chunk in chunks)
 
 
 def _lines(text: str) -> Iterator[tuple[str, bool]]:
