@@ -79,7 +79,9 @@ def test_it_ends_although_those_who_play_do_not(tmp_path: Path, jobs: int) -> No
         ended = command.interrupt()
         assert (ended.code, ended.err) == (130, "interrupted\n")
         assert " of 100, on level runtime" in ended.out
-        assert ended.out.endswith("Interrupted: this is what there is.\nEvery promise was kept so far.\n")
+        # Whether anybody was heard of before the interruption is up to the system.
+        kept = "" if ended.out.startswith("sessions        0 of 100") else "Every promise was kept so far.\n"
+        assert ended.out.endswith(f"Interrupted: this is what there is.\n{kept}")
         assert command.gone()
 
 
