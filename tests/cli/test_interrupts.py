@@ -20,10 +20,17 @@ from relive.testing.simulation.workers import processes
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals to send, and no pipes with names")
 
 CODE = """
+import os
 import attrs
 from tests.simulation import plays
 from relive.cli import main, simulate as command
+from relive.testing.simulation.tally import Tally
 
+def extend(self, other, extend=Tally.extend, pipe=os.open(os.environ["STUCK"], os.O_WRONLY)):
+    extend(self, other)
+    os.write(pipe, b"h")
+
+Tally.extend = extend
 Campaign = command.Campaign
 command.Campaign = lambda **how: attrs.evolve(Campaign(draw=plays.numbered, play=plays.{play}), **how)
 main()
@@ -31,17 +38,18 @@ main()
 
 
 class Stuck:
-    """A command whose processes get stuck, and the pipe that each of them then writes to."""
+    """A command whose processes get stuck, and a pipe: each of them then writes x to it, and whoever hears h."""
 
     def __init__(self, process: subprocess.Popen[str], pipe: int) -> None:
         self.process = process
         self.pipe = pipe
 
-    def wait(self, processes: int) -> None:
-        """Wait until so many are stuck."""
-        while processes:
+    def wait(self, processes: int, *, heard: bool = False) -> None:
+        """Wait until so many are stuck, and sessions were heard of."""
+        said = b""
+        while said.count(b"x") < processes or heard > (b"h" in said):
             assert select.select([self.pipe], [], [], PATIENCE)[0], "they get stuck"
-            processes -= len(os.read(self.pipe, processes))
+            said += os.read(self.pipe, 100)
 
     def interrupt(self) -> Ended:
         """Press Ctrl-C."""
@@ -75,7 +83,7 @@ def stuck(path: Path, *words: str, play: str = "stuck") -> Generator[Stuck]:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_it_ends_although_those_who_play_do_not(tmp_path: Path, jobs: int) -> None:
     with stuck(tmp_path, "--jobs", str(jobs)) as command:
-        command.wait(jobs)
+        command.wait(jobs, heard=True)
         ended = command.interrupt()
         assert (ended.code, ended.err) == (130, "interrupted\n")
         assert " of 100, on level runtime" in ended.out

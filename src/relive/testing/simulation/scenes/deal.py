@@ -63,6 +63,8 @@ PLAIN: Final[dict[str, Any]] = {
     "talk__turns": TYPED, "talk__begin": 0.5, "service__latency": 0.0, "service__setup": 0.05, "service__lead": None,
 }  # fmt: skip
 LENGTHY: Final[dict[str, Any]] = {**PLAIN, "talk__turns": (Turn(answer=20.0, pause=0.5),)}
+CALM: Final[dict[str, Any]] = {"service__connection": EVER, "service__late": 0.0}
+"Connections end only by what the story does, and there is a handle when it does."
 SILENT: Final[dict[str, Any]] = {
     "talk__begin": 100.0, "service__latency": 0.0, "service__lead": None, "service__every": None,
 }  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.plan import Plan, Turn
 from relive.testing.simulation.scenes.deal import (
+    CALM,
     EVER,
     FATAL,
     LENGTHY,
@@ -55,7 +58,7 @@ def lost_and_unstable(plan: Plan, deal: Deal) -> Plan:
         plan, at(when, f.ResetPeer()), *drain, in_(state, end, when + 0.1, delay=0.3, times=2, every=1.0),
         policy={"retry_attempts": attempts, "probe_after": 1.0, "probe_timeout": 1.0}, **PLAIN,
         talk__audio=attrs.evolve(plan.talk.audio, open=EVER, shut=0.0),
-        service__every=None, service__while_busy="silent",
+        **CALM, service__every=None, service__while_busy="silent",
     )  # fmt: skip
 
 
@@ -104,7 +107,7 @@ def no_answer_and_unstable(plan: Plan, deal: Deal) -> Plan:
     return only(
         plan, at(when, f.ResetPeer()), *drain, in_(state, f.Silence(), when + 0.1, delay=0.05, times=2, every=1.0),
         policy={"answer_timeout": 6.0, "retry_attempts": attempts, "handle_strikes": strikes},
-        **LENGTHY, service__thinking=1.0,
+        **LENGTHY, **CALM, service__thinking=1.0,
     )  # fmt: skip
 
 
@@ -155,18 +158,33 @@ def cut_turn_that_does_not_come_back(plan: Plan, deal: Deal) -> Plan:
     )  # fmt: skip
 
 
+@scene(2)
+def repeat_that_does_not_come(plan: Plan, deal: Deal) -> Plan:
+    """No handle covers a turn that is over; its question is asked again after a loss, and the server says nothing."""
+    when, asked = 32.0, 24.0  # the second question comes at about 25 s, its answer is over 4 s later
+    drain = (in_("ACTIVE", f.GoAway(300.0, "never"), when + 0.1, delay=0.02),) if deal.maybe() else ()
+    return only(
+        plan, at(asked, f.WithholdHandles(60.0)), at(when, f.ResetPeer()), *drain,
+        in_("ACTIVE", f.Silence(), when + 0.1, delay=0.05), policy={"answer_timeout": deal.of(6.0, 15.0)},
+        **{**PLAIN, **CALM, "talk__turns": (Turn(answer=4.0, pause=20.0),)}, service__thinking=0.3,
+    )  # fmt: skip
+
+
 # Context is lost.
 
 
-@scene(5)
+@scene(6)
 def hook_too_slow(plan: Plan, deal: Deal) -> Plan:
-    """The application takes too long to say how to go on."""
-    when, unstable = deal.at(30.0, 300.0), deal.maybe()
-    end = f.CloseAfterSetup("session_not_found", 0.3, 1)
-    lost = (at(when, end), at(when, f.ResetPeer())) if unstable else (at(when, f.ExpireHandles()), at(when, f.Close()))
+    """The application takes too long to say how to go on: after a refusal, a resume that dies, or a young session."""
+    when, young = deal.at(30.0, 300.0), deal.at(4.0, 8.0)
+    lost = deal.of(
+        (at(when, f.CloseAfterSetup("session_not_found", 0.3, 1)), at(when, f.ResetPeer())),
+        (at(when, f.ExpireHandles()), at(when, f.Close())),
+        (at(0.0, f.WithholdHandles(60.0)), at(young, f.ResetPeer())),
+    )
     return only(
         plan, at(0.0, f.SlowHook(20.0, EVER)), *lost, client__hook="seed",
-        policy={"seed_timeout": 2.0, "handle_strikes": 1, "retry_attempts": deal.of(1, 2, 10)}, **PLAIN,
+        policy={"seed_timeout": 2.0, "handle_strikes": 1, "retry_attempts": deal.of(1, 2, 10)}, **PLAIN, **CALM,
     )  # fmt: skip
 
 
@@ -202,12 +220,16 @@ def asked_for_long(plan: Plan, deal: Deal) -> Plan:
 
 @scene(3)
 def session_limit(plan: Plan, deal: Deal) -> Plan:
-    """The context is not compressed: a session has a limit, and a warning before it."""
-    drain = (at(deal.at(225.0, 239.9), f.GoAway(300.0, "never")),) if deal.maybe() else ()
-    return with_(
-        plan, *drain, client__compressed=False, service__session=300.0, service__connection=EVER,
-        policy={"session_limit": 300.0, "session_limit_video": 60.0, "rotate_after": None},
-    )  # fmt: skip
+    """The context is not compressed: a session has a limit, and a warning before it, maybe while it drains."""
+    limit: dict[str, Any] = {
+        "client__compressed": False, "service__session": 300.0, "service__connection": EVER,
+        "policy": {"session_limit": 300.0, "session_limit_video": 60.0, "rotate_after": None},
+    }  # fmt: skip
+    if deal.maybe():
+        # No handle, no safe point: it still drains when the warning comes.
+        drain = (at(0.0, f.WithholdHandles(270.0)), at(deal.at(225.0, 239.9), f.GoAway(300.0, "never")))
+        return only(plan, *drain, **(PLAIN | limit))
+    return with_(plan, **limit)
 
 
 @scene()
@@ -224,7 +246,7 @@ def two_goodbyes(plan: Plan, deal: Deal) -> Plan:
     when = deal.at(30.0, 300.0)
     second = in_("DRAINING", f.GoAway(deal.of(0.0, 3.0, 60.0, None), "never"), when, delay=0.5)
     tools = (Turn(answer=12.0, tools=2, tool_time=4.0, pause=1.0), Turn(answer=20.0, pause=0.5))
-    cancel = in_("DRAINING", f.Unsolicited("tool_call_cancellation"), when, delay=0.7)
+    cancel = in_("DRAINING", f.Unsolicited("tool_call_cancellation"), when, delay=0.2)
     return with_(plan, at(when, f.GoAway(20.0)), second, cancel, talk__turns=tools)
 
 

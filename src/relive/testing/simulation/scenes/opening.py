@@ -42,11 +42,11 @@ def store_hangs_at_restart(plan: Plan, deal: Deal) -> Plan:
 
 @scene()
 def sent_before_up(plan: Plan, _: Deal) -> Plan:
-    """The application sends while the store is still being asked."""
+    """The application sends while the store is still being asked, and while the first connection is being opened."""
     strays = [in_("IDLE", f.Stray(fact), delay=0.1) for fact in ("SeedAnswered", "SeedRefused")]
     return with_(
-        plan, at(0.0, f.SlowStore(1.5, 5.0)), *strays,
-        client__eager=True, client__store=True, talk__begin=0.3, talk__turns=TYPED,
+        plan, at(0.0, f.SlowStore(1.5, 5.0)), at(0.0, f.SlowSetup(3.0, 5.0)), *strays,
+        client__eager=True, client__store=True, talk__begin=0.3, talk__turns=TYPED, talk__patience=1.0,
     )  # fmt: skip
 
 
@@ -97,10 +97,11 @@ def no_way_in(plan: Plan, deal: Deal) -> Plan:
 
 @scene()
 def quota(plan: Plan, deal: Deal) -> Plan:
-    """There is no quota for a while: a connection ends for it, or none is opened."""
+    """There is no quota for a while: a connection ends for it, or none is opened. The user talks on meanwhile."""
     when = deal.at(30.0, 400.0)
     refused = at(when, f.CloseInSetup("quota", 1))
-    return with_(plan, *((refused, at(when, f.Close())) if deal.maybe() else (at(when, f.Close("quota")),)))
+    steps = (refused, at(when, f.Close())) if deal.maybe() else (at(when, f.Close("quota")),)
+    return with_(plan, *steps, talk__turns=TYPED, talk__patience=3.0)
 
 
 @scene(3)
