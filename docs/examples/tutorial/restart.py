@@ -23,6 +23,7 @@ async def main(text: str) -> None:
         turn = types.Content(role="user", parts=[types.Part(text=text)])
         await session.send_client_content(turns=turn)
         print("".join([message.text async for message in session.receive() if message.text]))
+        await session.hand_over()
     await store.aclose()
 
 
