@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from relive.core.table import State
     from relive.errors import (
         CommandError,
+        MissingExtra,
         ReceiverBusy,
         ReliveError,
         SendBufferFull,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
         SessionFailed,
         SessionTaken,
         SettingError,
+        StoreError,
+        StoreUnavailable,
+        StoreUnreadable,
         TableError,
         UsageError,
     )
@@ -44,6 +48,7 @@ __all__ = [
     "HandOver",
     "HandleStore",
     "MemoryStore",
+    "MissingExtra",
     "Notice",
     "Observer",
     "Policy",
@@ -59,6 +64,9 @@ __all__ = [
     "SettingError",
     "State",
     "Stats",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreUnreadable",
     "TableError",
     "Transition",
     "Transport",
@@ -76,8 +84,9 @@ if not TYPE_CHECKING:  # to a type checker the names above are all there is
         "relive.core.policy": ("Policy",),
         "relive.core.table": ("State",),
         "relive.errors": (
-            "CommandError", "ReceiverBusy", "ReliveError", "SendBufferFull", "SessionClosed", "SessionFailed",
-            "SessionTaken", "SettingError", "TableError", "UsageError",
+            "CommandError", "MissingExtra", "ReceiverBusy", "ReliveError", "SendBufferFull", "SessionClosed",
+            "SessionFailed", "SessionTaken", "SettingError", "StoreError", "StoreUnavailable", "StoreUnreadable",
+            "TableError", "UsageError",
         ),
         "relive.ports": ("Clock", "HandleStore", "Notice", "Observer", "Said", "Stats", "Transport"),
         "relive.runtime.limiter": ("DialLimiter",),

@@ -113,6 +113,8 @@ def test_a_plan_is_played_again_from_a_file_or_from_the_standard_input(short: st
 def test_a_violation_is_told_shrunk_and_comes_again_with_the_line_that_is_given(short: str) -> None:
     done = simulate("--replay", short)
     assert done.exit_code == 1
+    assert "1 of 1, on level runtime, of a given plan" in done.stdout
+    assert "profile" not in done.stdout
     assert "Shrunk from 2 steps to 1" in done.stdout
     assert "P99 at 40.000 s: a client has crashed" in done.stdout
     assert "1. at 0 s: Crash(" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import sys
@@ -18,7 +19,7 @@ from tests.simulation import plays
 
 from relive.testing.simulation import campaign as campaigns, checks
 from relive.testing.simulation.campaign import Always, Campaign, attempt, run
-from relive.testing.simulation.plan import Plan, PlanError
+from relive.testing.simulation.plan import Client, Plan, PlanError
 from relive.testing.simulation.tally import KEPT, Tally
 from relive.testing.simulation.twice import different_lines, explain
 from relive.testing.simulation.workers import Here, strangers
@@ -152,6 +153,13 @@ def test_what_a_plan_asks_for_in_vain_is_said() -> None:
     plan = Plan.from_json('{"version": 1, "client": {"policy": {"bravery": 1}}}')
     with pytest.raises(PlanError, match=r"bravery.*\$\.client\.policy"):
         attempt(plan)
+
+
+def test_a_setting_without_an_end_is_written_and_read() -> None:
+    plan = attrs.evolve(Plan(), client=Client(policy={"retry_time": math.inf, "rotate_after": None}))
+    text = plan.to_json()
+    assert json.loads(text)["client"]["policy"] == {"retry_time": "inf", "rotate_after": None}
+    assert Plan.from_json(text) == plan
 
 
 def test_a_session_that_looks_at_the_clock_is_found() -> None:

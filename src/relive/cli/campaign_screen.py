@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from relive.core.table import TABLE
-from relive.testing.simulation.campaign import ENOUGH, Campaign, Result
+from relive.testing.simulation.campaign import ENOUGH, Always, Campaign, Result
 from relive.testing.simulation.explain import only_line
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.shrink import TRIES
@@ -97,9 +97,11 @@ def show_result(console: Console, result: Result) -> None:
 def _rows(result: Result, wall: float) -> list[tuple[str, str]]:
     tally, campaign = result.tally, result.campaign
     middle = tally.medians()
+    given = isinstance(campaign.draw, Always)
+    seed, profile = ("of a given plan", "") if given else (f"seed {campaign.seed}", f", profile {campaign.profile}")
     return [
-        ("sessions", f"{tally.sessions:,} of {campaign.sessions:,}, on level {campaign.level}, seed {campaign.seed}"),
-        ("faults", f"{tally.faults.total():,}, profile {campaign.profile}"),
+        ("sessions", f"{tally.sessions:,} of {campaign.sessions:,}, on level {campaign.level}, {seed}"),
+        ("faults", f"{tally.faults.total():,}{profile}"),
         ("simulated", f"{_time(tally.simulated)}, {tally.simulated / wall:,.0f} × real time"),
         ("wall", f"{result.wall:.1f} s, {tally.sessions / wall:.1f} sessions/s"),
         ("median session", f"{middle['simulated_minutes']:g} minutes, {middle['connections']:g} connections"),

@@ -14,6 +14,7 @@ from relive.testing.simulation.faults import FAULTS, Fault
 from relive.testing.simulation.plan import VERSION, Plan, PlanError
 
 _FAULT: Final = "fault"
+_ENDLESS: Final = "inf"
 
 
 def dumps(plan: Plan, *, indent: int | None = None, terse: bool = True) -> str:
@@ -55,7 +56,8 @@ def _plain(value: Any, *, terse: bool) -> Any:
         return [_plain(item, terse=terse) for item in cast("tuple[Any, ...]", value)]
     if isinstance(value, dict):
         return {key: _plain(item, terse=terse) for key, item in cast("dict[str, Any]", value).items()}
-    return value
+    # JSON has no such number, and some settings may be endless.
+    return _ENDLESS if value == math.inf else value
 
 
 def _default(field: Any) -> object:
@@ -85,7 +87,8 @@ def _read(kind: Any, data: object, where: str) -> Any:
     if origin is dict:
         if not isinstance(data, dict):
             raise PlanError(where, f"{data!r} is no object")
-        return dict(cast("dict[str, object]", data))
+        settings = cast("dict[str, object]", data)
+        return {name: math.inf if setting == _ENDLESS else setting for name, setting in settings.items()}
     if origin is Literal:
         if data not in args:
             raise PlanError(where, f"{data!r} is none of {', '.join(map(repr, args))}")
