@@ -95,6 +95,11 @@ def test_a_judgement_of_ones_own_is_a_function() -> None:
     assert refused("classify", "fatal").expected == "a function"
 
 
+def test_what_a_handle_is_bound_to_is_a_name() -> None:
+    assert Policy(bind_to="prompt 7").bind_to == "prompt 7"
+    assert refused("bind_to", None).expected == "a text"
+
+
 def test_a_policy_does_not_change() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Policy().late_handle = 5.0  # pyright: ignore[reportAttributeAccessIssue]

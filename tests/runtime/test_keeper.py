@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import attrs
 from tests.runtime.puppets import Shelf, moment, playing, simulated, staged, text, update
 
 from relive.core.checkpoint import Checkpoint
@@ -135,9 +136,24 @@ async def test_what_the_store_holds_is_compared_with_what_it_is_for() -> None:
         (Checkpoint("h", "model", "backend"), ""),
         (Checkpoint("h", "another", "backend"), "other_model"),
         (Checkpoint("h", "model", "elsewhere"), "other_backend"),
+        (Checkpoint("h", "model", "backend", bound_to="prompt 1"), ""),
         (Checkpoint("bad", "model", "backend"), "quarantined"),
     ):
         await shelf.condemn("ada", digest("bad"), ttl=100.0)
+        await shelf.save("ada", checkpoint, generation=(1, 1), ttl=100.0)
+        loaded: Any = await keeper.load(transport)
+        assert (loaded.checkpoint, loaded.mismatch) == (checkpoint, mismatch)
+
+
+@simulated
+async def test_who_binds_the_configuration_uses_only_what_is_bound_to_it() -> None:
+    """P2."""
+    shelf = Shelf()
+    transport: Any = staged().exchange
+    policy = attrs.evolve(POLICY, bind_to="prompt 2")
+    keeper = Keeper(shelf, "ada", policy, wall=lambda: 0.0, notice=lambda *_: None)
+    for bound_to, mismatch in (("prompt 2", ""), ("prompt 1", "other_configuration"), ("", "other_configuration")):
+        checkpoint = Checkpoint("h", "model", "backend", bound_to=bound_to)
         await shelf.save("ada", checkpoint, generation=(1, 1), ttl=100.0)
         loaded: Any = await keeper.load(transport)
         assert (loaded.checkpoint, loaded.mismatch) == (checkpoint, mismatch)

@@ -41,16 +41,17 @@ async def test_a_checkpoint_of_another_model_or_too_old_or_condemned_is_not_used
     """P2, P3."""
     loop: Any = asyncio.get_running_loop()
     now = loop.wall()
-    good = Checkpoint("handle-0", "models/memory", "memory", now)
+    good = Checkpoint("handle-0", "models/memory", "memory", now, bound_to="prompt 2")
     cases = {
         "other_model": attrs.evolve(good, model="models/another"),
         "other_backend": attrs.evolve(good, backend="elsewhere"),
+        "other_configuration": attrs.evolve(good, bound_to="prompt 1"),
         "expired": attrs.evolve(good, wall=now - 7201.0),
     }
     for reason, checkpoint in cases.items():
         shared = store()
         await shared.save("ada", checkpoint, generation=(0, 1), ttl=1e9)
-        async with world(store=shared, key="ada") as w:
+        async with world(store=shared, key="ada", policy=relive.Policy(bind_to="prompt 2")) as w:
             assert str(w.session.verdict) == f"not_restored({reason})"
     shared = store()
     await shared.save("ada", good, generation=(0, 1), ttl=1e9)

@@ -38,6 +38,8 @@ def _default(field: attrs.Attribute[object]) -> str:
         return f"{code(f'{value // _MIB} * 1024 * 1024')} bytes ({value // _MIB} MiB)"
     if value is None:
         return code(value) + (f" ({unit})" if unit else "")
+    if isinstance(value, str):
+        return code(repr(value))
     shown = code(f"{value:g}" if isinstance(value, float) else value)
     return f"{shown} {unit}" if unit in {"s", "bytes"} else shown
 

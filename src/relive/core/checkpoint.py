@@ -28,6 +28,8 @@ class Checkpoint:
     "Tool calls that were pending when it came; the resumed session knows these and no others."
     left_behind: int = 0
     "Frames that were taken after it and are in nobody's journal any more: whoever resumes from it has so large a gap."
+    bound_to: str = ""
+    "What else it belongs to: `Policy.bind_to` of the session that it came to."
 
     def seen(self, wall: float, *, left_behind: int = 0) -> Checkpoint:
         """The same, known to be alive at this wall-clock time; and what is left behind with it."""

@@ -64,7 +64,7 @@ class CheckpointLoaded:
     checkpoint: Checkpoint | None = None
     "What it held under the session's key; None if nothing."
     mismatch: str = ""
-    "Why it cannot be used although it is there: another model, another backend, quarantined. Empty if it can."
+    "Why it cannot be used although it is there: of another model, backend, configuration, or quarantined. Else empty."
 
 
 @attrs.frozen

@@ -50,6 +50,11 @@ def _is_flag(_instance: object, attribute: Any, value: object) -> None:
         raise SettingError(attribute.name, value, "True or False")
 
 
+def _is_text(_instance: object, attribute: Any, value: object) -> None:
+    if not isinstance(value, str):
+        raise SettingError(attribute.name, value, "a text")
+
+
 def _function(_instance: object, attribute: Any, value: object) -> None:
     if not callable(value):
         raise SettingError(attribute.name, value, "a function")
@@ -133,6 +138,9 @@ class Policy:
     "Seconds in ACTIVE after which a connection counts as stable and the budget is full again."
 
     # Handles, and whom the session waits for: the store, the application's hook, another worker.
+    bind_to: str = _field("", _is_text, "a text")
+    """What a handle belongs to besides model and backend: a name for the rest of the configuration, such as the version
+    of a prompt. A stored handle of another name is not used; an empty one asks nothing."""
     handle_ttl: float = _seconds(7200.0, above=True, endless=True)
     "How long a handle lives after the last connection ended (H: 2 h on the Developer API; Vertex contradicts itself)."
     handle_strikes: int = _count(2)

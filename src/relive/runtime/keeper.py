@@ -26,8 +26,11 @@ def digest(handle: str) -> str:
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
-def compared(stored: Stored | None, model: str, backend: str) -> ev.CheckpointLoaded:
-    """What a store holds, as a fact: it can be used for this model on this backend, or why not."""
+def compared(stored: Stored | None, model: str, backend: str, bind_to: str) -> ev.CheckpointLoaded:
+    """What a store holds, as a fact: it can be used for this model on this backend, or why not.
+
+    `bind_to` is `Policy.bind_to`.
+    """
     checkpoint = stored.checkpoint if stored is not None else None
     if stored is None or checkpoint is None:
         return ev.CheckpointLoaded()
@@ -38,6 +41,8 @@ def compared(stored: Stored | None, model: str, backend: str) -> ev.CheckpointLo
         mismatch = "other_model"
     elif checkpoint.backend != backend:
         mismatch = "other_backend"
+    elif bind_to and checkpoint.bound_to != bind_to:
+        mismatch = "other_configuration"
     return ev.CheckpointLoaded(checkpoint, mismatch)
 
 
@@ -97,7 +102,7 @@ class Keeper:
         with survived(partial(self._fail, "load")):  # a store is somebody else's code, as is what it returns
             async with asyncio.timeout(self._policy.load_timeout):
                 stored = await self._store.load(self._key)
-                fact = compared(stored, transport.model, transport.backend)
+                fact = compared(stored, transport.model, transport.backend, self._policy.bind_to)
             if stored is not None and stored.checkpoint is not None:
                 self._ours |= {stored.checkpoint.handle}
             return fact

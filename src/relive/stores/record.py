@@ -182,8 +182,8 @@ class _Fields:
         self.content = cast("dict[str, Any]", content)
         self.where = where
 
-    def text(self, name: str) -> str:
-        value = self.content.get(name)
+    def text(self, name: str, missing: str | None = None) -> str:
+        value = self.content.get(name, missing)
         if not isinstance(value, str) or not _encodable(value):
             raise unreadable(self.where)
         return value
@@ -249,6 +249,7 @@ def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "wall": checkpoint.wall,
         "calls": sorted(checkpoint.calls),
         "left_behind": checkpoint.left_behind,
+        "bound_to": checkpoint.bound_to,
     }
 
 
@@ -260,6 +261,7 @@ def _to_checkpoint(fields: _Fields) -> Checkpoint:
         wall=fields.number("wall"),
         calls=frozenset(fields.texts("calls")),
         left_behind=fields.integer("left_behind"),
+        bound_to=fields.text("bound_to", ""),
     )
 
 

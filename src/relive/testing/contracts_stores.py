@@ -111,7 +111,7 @@ async def _knows_nothing_of_an_unknown_key(store: HandleStore, key: str, _bench:
 
 
 async def _gives_back_what_it_was_given(store: HandleStore, key: str, _bench: _Bench) -> None:
-    checkpoint = Checkpoint(_HANDLE, "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}), 3)
+    checkpoint = Checkpoint(_HANDLE, "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}), 3, "prompt 1")
     assert await store.save(key, checkpoint, generation=(1, 1), ttl=3600.0), "the first save is accepted: True"
     found = await store.load(key)
     assert found is not None and found.checkpoint == checkpoint, "what is loaded is what was saved, all of it"  # noqa: PT018

@@ -27,7 +27,8 @@ def keep_checkpoint(scene: Scene, event: ev.CheckpointReceived) -> None:
         covered = None
     # A call whose answer is not in the checkpoint is still open there.
     calls = s.pending | (journal.answers(covered) & s.known if s.known else s.known)
-    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, calls)
+    bound = scene.policy.bind_to
+    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, calls, bound_to=bound)
     if covered is not None:
         scene.stage(lambda: journal.trim(covered))
     scene.order(do.Save(s.checkpoint))

@@ -19,7 +19,7 @@ def adopt_given(scene: Scene, event: ev.ConnectRequested) -> None:
     """Take the caller's handle as the first checkpoint, unchecked."""
     s = scene.situation
     assert event.handle is not None  # noqa: S101 - the guard has asked
-    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall)
+    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, bound_to=scene.policy.bind_to)
     s.conversation = True
 
 

@@ -66,7 +66,7 @@ class Keeper:
         def loaded(stored: Stored | None, error: Exception | None) -> None:
             if error is not None:
                 self._fail("load", error)
-            then(compared(stored, *self._bound) if error is None else ev.CheckpointNotLoaded())
+            then(compared(stored, *self._bound, self._policy.bind_to) if error is None else ev.CheckpointNotLoaded())
 
         self._run(self._store.load(self._key), self._policy.load_timeout, loaded)
 
