@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.cli.processes import end, start
 from transitions import Machine
 from typer.testing import CliRunner
 
@@ -64,6 +65,10 @@ def test_any_machine_is_drawn() -> None:
         (("--machine", HOLD), "is not a transitions.Machine"),
         (("--machine", f"{HERE}:EMPTY"), "has no states"),
         (("--machine", f"{HERE}:NO"), f"{HERE} has no NO"),
+        (("--machine", f"{HERE}:Path.NO"), f"{HERE} has no Path.NO"),
+        (("--machine", "..cli:NO"), "cannot import ..cli: TypeError"),
+        (("--machine", "no_such_module:NO"), "cannot import no_such_module: ModuleNotFoundError"),
+        (("--out", "/dev/null"), "cannot write /dev/null"),
         (("--machine", f"{HERE}:DOOR", "--table", HOLD), "a table or a machine, not both"),
     ],
 )
@@ -71,6 +76,20 @@ def test_what_cannot_be_drawn_is_said(words: tuple[str, ...], said: str) -> None
     code, out = run(*words)
     assert code == 2
     assert said in " ".join(out.split())
+
+
+@pytest.mark.parametrize("code", ["raise ValueError('no')", "import sys; sys.exit(0)", "1 +", "x = y"])
+def test_a_module_that_cannot_be_imported_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"broken_{len(code)}"
+    (tmp_path / f"{name}.py").write_text(code + "\n", "utf-8")
+    assert run("--machine", f"{name}:NAME")[0] == 2
+    assert f"cannot import {name}: " in " ".join(run("--machine", f"{name}:NAME")[1].split())
+
+
+def test_the_text_is_utf_8_on_any_terminal() -> None:
+    done = start("-m", "relive", "diagram", "--format", "matrix", env={"PYTHONIOENCODING": "ascii"})
+    assert end(done).code == 0
 
 
 def test_what_was_written_is_not_stale(tmp_path: Path) -> None:
@@ -88,8 +107,12 @@ def test_what_is_stale_missing_or_left_over_is_named(tmp_path: Path) -> None:
     left.write_text("stateDiagram-v2\n", "utf-8")
     code, out = run("--out", str(tmp_path), "--check")
     assert code == 1
-    for said in (f"stale: {stale}", f"missing: {missing}", f"left over: {left}"):
+    for said in (f"stale: {stale}", f"missing: {missing}", f"left over: {left}: delete it"):
         assert said in out.splitlines()
+    assert "writes the others anew" in out
+    assert run("--out", str(tmp_path))[0] == 0
+    (tmp_path / "README.md").write_text("# Pictures\n", "utf-8")
+    assert run("--out", str(tmp_path), "--check") == (1, f"left over: {left}: delete it\n")
     assert "GONE" not in run("--out", str(tmp_path), "--check", "--format", "svg")[1]
 
 
@@ -112,7 +135,7 @@ def test_a_trace_is_shown_as_counts(tmp_path: Path) -> None:
     assert played.exit_code == 0
     code, said = run("--trace", str(trace), "--state", "ACTIVE", "--format", "dot")
     assert code == 0
-    assert "1 runs, " in said
+    assert "1 run, " in said
     assert "never: GoAwayReceived" in said or "GoAwayReceived</font> ×" in said
     assert "penwidth" in said
     assert run("--trace", str(trace), "--out", str(out))[0] == 0

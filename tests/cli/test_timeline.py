@@ -42,6 +42,9 @@ def test_a_trace_is_not_written_over_by_its_page(trace: Path, tmp_path: Path) ->
     odd = trace.rename(tmp_path / "a.html")
     assert run(odd).exit_code == 0
     assert (tmp_path / "a.page.html").exists()
+    done = run(odd, "-o", odd)
+    assert done.exit_code == 2
+    assert "is the trace itself" in done.stderr
     assert odd.read_text("utf-8").startswith('{"relive_trace"')
 
 

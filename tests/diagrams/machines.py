@@ -37,7 +37,7 @@ def diagrams(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES, *, counted:
     rule = st.builds(
         Rule,
         sources=st.lists(state, min_size=1, max_size=len(states), unique=True).map(tuple),
-        events=st.lists(names.filter(bool), min_size=1, max_size=3, unique=True).map(tuple),
+        events=st.lists(names, min_size=1, max_size=3, unique=True).map(tuple),
         dest=st.none() | state,
         guard=names,
         actions=st.lists(names.filter(bool), max_size=3).map(tuple),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from transitions import Machine, State
+from transitions import Machine, MachineError, State
 from transitions.extensions import HierarchicalMachine
 
 from relive.diagrams import Edge, of_machine
@@ -80,14 +80,71 @@ def test_states_may_be_an_enum() -> None:
     assert list(diagram.edges) == [Edge("RED", "go", "GREEN")]
 
 
-def test_states_may_be_nested() -> None:
-    states = ["A", {"name": "B", "children": ["x", "y"], "initial": "x"}]
-    made = HierarchicalMachine(model=None, states=states, initial="A", auto_transitions=True)
-    made.add_transition("dive", "A", "B")
-    made.add_transition("on", "B_x", "B_y")
+NESTED: Any = [
+    "a",
+    {
+        "name": "b",
+        "initial": "c",
+        "children": ["c", "d", {"name": "e", "initial": "f", "children": ["f", "g"]}],
+        "transitions": [["within", "c", "e"], ["within", "d", "d"], ["go", "d", "c"]],
+    },
+    {"name": "open", "children": ["wide"]},
+]
+
+
+def nested(states: Any = NESTED) -> HierarchicalMachine:
+    made = HierarchicalMachine(states=states, initial="a", auto_transitions=True)
+    for trigger, source, dest in (
+        ("go", "a", "b"),
+        ("go", "b", "open"),
+        ("back", "b", "a"),
+        ("back", "b_e_g", "b_d"),
+        ("again", "b", "="),
+        ("look", "b_e", None),
+        ("on", "b_e_f", "b_e_g"),
+        ("on", "open", "open_wide"),
+    ):
+        made.add_transition(trigger, source, dest)
+    return made
+
+
+def test_a_hierarchical_machine_is_drawn_as_the_flat_one_that_does_the_same() -> None:
+    made = nested()
     diagram = of_machine(made)
-    assert diagram.states == ("A", "B", "B_x", "B_y")
-    assert list(diagram.edges) == [Edge("A", "dive", "B"), Edge("B_x", "on", "B_y")]
+    assert diagram.states == ("a", "b_c", "b_d", "b_e_f", "b_e_g", "open", "open_wide")
+    assert (diagram.initial, diagram.unreachable) == ("a", ())
+    shown: dict[tuple[str, str], str] = {}
+    for edge in diagram.edges:
+        shown.setdefault((edge.source, edge.event), edge.step[2])
+    for state in diagram.states:
+        for event in diagram.events:
+            made.set_state(state)
+            try:
+                made.trigger_event(made, event)
+            except MachineError:
+                assert (state, event) not in shown
+            else:
+                assert shown[state, event] == made.state  # type: ignore[attr-defined]
+    assert len(shown) == 20
+
+
+def test_of_what_parents_and_children_answer_the_child_is_asked_first() -> None:
+    made = nested()
+    made.add_transition("on", "b_e_g", "a", conditions="ready")
+    made.add_transition("on", "b", "a")
+    assert [edge.dest for edge in of_machine(made).edges if (edge.source, edge.event) == ("b_e_g", "on")] == ["a", "a"]
+    guards = [edge.guard for edge in of_machine(made).edges if (edge.source, edge.event) == ("b_e_g", "on")]
+    assert guards == ["ready", ""]
+
+
+def test_a_hierarchical_machine_may_begin_in_a_parent() -> None:
+    assert of_machine(HierarchicalMachine(model=None, states=NESTED, initial="b")).initial == "b_c"
+
+
+def test_a_machine_that_is_in_several_states_at_a_time_is_refused() -> None:
+    made = HierarchicalMachine(model=None, states=["a", {"name": "b", "parallel": ["x", "y"]}], initial="a")
+    with pytest.raises(TableError, match="b is several states at a time"):
+        of_machine(made)
 
 
 def test_nobody_need_say_where_it_begins() -> None:
@@ -98,6 +155,18 @@ def test_nobody_need_say_where_it_begins() -> None:
 def test_what_is_no_machine_is_refused(thing: object) -> None:
     with pytest.raises(TableError, match=r"is not a transitions\.Machine"):
         of_machine(thing)
+
+
+class Liar:
+    """Says that it has everything, and raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("not today")
+
+
+def test_so_is_what_breaks_when_it_is_looked_at() -> None:
+    with pytest.raises(TableError, match=r"of type Liar is not a transitions\.Machine \(not today\)"):
+        of_machine(Liar())
 
 
 def test_a_machine_without_states_is_refused() -> None:

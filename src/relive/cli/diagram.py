@@ -77,7 +77,8 @@ def diagram(
     """
     shown = _diagram(table, machine)
     if state is not None and state not in shown.states:
-        raise typer.BadParameter(f"there is no {state}; there are {', '.join(shown.states)}", param_hint="--state")
+        there = ", ".join(map(printable, shown.states))
+        raise typer.BadParameter(f"there is no {printable(state)}; there are {there}", param_hint="--state")
     if check and trace is not None:
         raise typer.BadParameter("no picture of a trace is committed", param_hint="--check")
     if trace is not None:
@@ -86,7 +87,8 @@ def diagram(
     whole, views = Options(asked, bool(orders)), Options(asked, orders is not False)
     if out is None and not check:
         kind, options = (form or Format.MERMAID).value, whole if state is None else views
-        typer.echo(draw(shown if state is None else shown.view(state), kind, options), nl=False)
+        # As bytes: these files are UTF-8, whatever the terminal's encoding is.
+        typer.echo(draw(shown if state is None else shown.view(state), kind, options).encode(), nl=False)
         return
     files = gallery(shown, "lifecycle" if machine is None else "machine", whole, views)
     if table is None and machine is None and trace is None:
@@ -97,14 +99,23 @@ def diagram(
     if form is not None:
         files = {name: text for name, text in files.items() if name.endswith(SUFFIXES[form.value])}
     folder = out or HOME
-    if not check:
-        write(files, folder)
-        return
-    problems = stale(files, folder, whole=state is None and form is None)
+    try:
+        if check:
+            _check(files, folder, whole=state is None and form is None)
+        else:
+            write(files, folder)
+    except OSError as exc:
+        verb = "read" if check else "write"
+        raise typer.BadParameter(f"cannot {verb} {exc.filename}: {exc.strerror}", param_hint="--out") from exc
+
+
+def _check(files: dict[str, str], folder: Path, *, whole: bool) -> None:
+    problems = stale(files, folder, whole=whole)
     for problem in problems:
         typer.echo(problem)
+    if any(not problem.startswith("left over") for problem in problems):
+        typer.echo(f"`relive diagram --out {folder}`, called as this was, writes the others anew.", err=True)
     if problems:
-        typer.echo(f"`relive diagram --out {folder}`, called as this was, writes them anew.", err=True)
         raise typer.Exit(1)
 
 
@@ -120,7 +131,8 @@ def _walked(shown: Diagram, trace: Path) -> Diagram:
     counted, strange = walk.on(shown)
     never = walk.never(shown)
     steps = "steps" if walk.every else "transitions"
-    typer.echo(f"{walk.runs:,} runs, {walk.steps.total():,} {steps}; {len(never)} were never taken", err=True)
+    runs = "1 run" if walk.runs == 1 else f"{walk.runs:,} runs"
+    typer.echo(f"{runs}, {walk.steps.total():,} {steps}; {len(never)} were never taken", err=True)
     for event in dict.fromkeys(event for _, event, _ in never):
         ways = ", ".join(_way(step) for step in never if step[1] == event)
         typer.echo(f"never: {printable(event)}: {ways}", err=True)
@@ -145,4 +157,5 @@ def _diagram(table: str | None, machine: str | None) -> Diagram:
     try:
         return of_table(load_table(table)) if machine is None else of_machine(load(machine))
     except (NotThere, TableError) as exc:
-        raise typer.BadParameter(str(exc), param_hint="--table" if machine is None else "--machine") from exc
+        said = "; ".join(exc.problems) if isinstance(exc, TableError) else str(exc)
+        raise typer.BadParameter(said, param_hint="--table" if machine is None else "--machine") from exc

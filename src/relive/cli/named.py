@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,25 @@ class NotThere(Exception):
 
 
 def load(name: str) -> Any:
-    """What ``package.module:NAME`` stands for.
+    """What ``package.module:NAME`` stands for; NAME may have dots.
 
     Raises:
-        NotThere: it stands for nothing.
+        NotThere: it stands for nothing, or its module cannot be imported.
     """
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
         raise NotThere(f"{name!r} is not of the form package.module:NAME")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: an embedder's package need not be installed
     try:
-        return getattr(import_module(module), attribute)
-    except ImportError as exc:
-        raise NotThere(f"cannot import {module}: {exc}") from exc
-    except AttributeError as exc:
-        raise NotThere(f"{module} has no {attribute}") from exc
+        home = import_module(module)
+    except (Exception, SystemExit) as exc:  # it is somebody else's, and does what it likes
+        raise NotThere(f"cannot import {module}: {type(exc).__name__}: {exc}") from exc
     finally:
         sys.path.pop(0)
+    try:
+        return attrgetter(attribute)(home)
+    except AttributeError as exc:
+        raise NotThere(f"{module} has no {attribute}") from exc
 
 
 def load_table(name: str | None) -> Table[Any, Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -70,10 +70,10 @@ def timeline(
     if session is not None:
         found = _only(found, session)
     if form is Form.HTML:
-        _write(page(found, machine), out or _beside(trace))
+        _write(page(found, machine), out or _beside(trace), trace)
     else:
         chosen = next((one for one in found.runs if one.violated), found.runs[0])
-        _write(sequence(chosen, _worst(chosen)), out or _STDIO)
+        _write(sequence(chosen, _worst(chosen)), out or _STDIO, trace)
 
 
 def _collect(trace: str, most: int, run: int | None) -> Timeline:
@@ -96,13 +96,13 @@ def _beside(trace: str) -> str:
     return str(path if path != Path(trace) else path.with_suffix(".page.html"))
 
 
-def _write(text: str, out: str) -> None:
+def _write(text: str, out: str, trace: str) -> None:
     if out == _STDIO:
-        file: BinaryIO = sys.stdout.buffer
-        file.write(text.encode())
-        file.flush()
+        typer.echo(text.encode(), nl=False)  # whatever the terminal's encoding is
         return
     try:
+        if trace != _STDIO and Path(out).exists() and Path(out).samefile(trace):
+            raise typer.BadParameter(f"{out} is the trace itself", param_hint="--out")
         Path(out).write_text(text, "utf-8", newline="\n")
     except OSError as exc:
         raise typer.BadParameter(f"cannot write {out}: {exc.strerror}", param_hint="--out") from exc

@@ -33,8 +33,8 @@ class Options:
 
 _Outcome: TypeAlias = tuple[str, tuple[str, ...]]
 "A guard, and orders."
-_Told: TypeAlias = tuple[str, _Outcome, Edge]
-"What an arrow has to say: an event, empty behind a fork, and what comes of it; and the edge that it is taken from."
+_Told: TypeAlias = tuple[str | None, _Outcome, Edge]
+"What an arrow has to say: an event, None behind a fork, and what comes of it; and the edge that it is taken from."
 
 GUARDS: Final = Options()
 "What a picture of a whole machine has room for."
@@ -149,7 +149,7 @@ def arrows(diagram: Diagram, options: Options) -> tuple[Arrow, ...]:
                 found.setdefault((anywhere, edge.dest, False), []).append(told)
             elif fork is not None:
                 found.setdefault((edge.source, fork, False), []).append((edge.event, ("", ()), edge))
-                found.setdefault((fork, edge.dest, False), []).append(("", told[1], edge))
+                found.setdefault((fork, edge.dest, False), []).append((None, told[1], edge))
             else:
                 found.setdefault((edge.source, edge.dest, False), []).append(told)
     drawn = [
@@ -191,12 +191,12 @@ def _forks(diagram: Diagram, everywhere: set[Edge]) -> dict[tuple[tuple[str, ...
 
 def _clauses(diagram: Diagram, told: list[_Told], options: Options) -> Iterator[Clause]:
     """What is written at an arrow: events that are answered in the same ways are named together."""
-    outcomes: dict[str, dict[_Outcome, None]] = {}
-    edges: dict[str, list[Edge]] = {}
+    outcomes: dict[str | None, dict[_Outcome, None]] = {}
+    edges: dict[str | None, list[Edge]] = {}
     for event, outcome, edge in told:
         outcomes.setdefault(event, {})[outcome] = None
         edges.setdefault(event, []).append(edge)
-    together: dict[tuple[Way, ...], list[str]] = {}
+    together: dict[tuple[Way, ...], list[str | None]] = {}
     for event, ways in outcomes.items():
         guards: dict[tuple[str, ...], list[str]] = {}
         for guard, actions in ways:
@@ -207,7 +207,7 @@ def _clauses(diagram: Diagram, told: list[_Told], options: Options) -> Iterator[
         together.setdefault(shown, []).append(event)
     for ways, events in together.items():
         times = tuple(diagram.times(edges[event]) for event in events)
-        yield Clause(tuple(event for event in events if event), ways, times)
+        yield Clause(tuple(event for event in events if event is not None), ways, times)
 
 
 def origin(diagram: Diagram, arrow: Arrow) -> Origin:

@@ -81,5 +81,7 @@ def stale(files: Mapping[str, str], folder: Path, *, whole: bool = True) -> list
         elif path.read_text("utf-8", errors="replace") != text:
             said.append(f"stale: {path}")
     known = {folder / name for name in files}
-    there = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES.values()) if whole else []
-    return said + [f"left over: {path}" for path in there if path not in known]
+    # Not what is written by hand: a folder of pictures may have a README.
+    ours = set(SUFFIXES.values()) - {SUFFIXES["matrix"]}
+    there = sorted(path for path in folder.rglob("*") if path.suffix in ours) if whole else []
+    return said + [f"left over: {path}: delete it" for path in there if path not in known]

@@ -56,38 +56,107 @@ def called(trigger: str) -> str:
 def of_machine(machine: Any) -> Diagram:
     """The diagram of a `transitions.Machine`, flat or hierarchical. Its automatic ``to_STATE`` triggers are left out.
 
+    A hierarchical machine is drawn as the flat one that behaves as it does. It is in one of its innermost states, or in
+    one whose children are entered by name only; whatever its parents would do, it does after its own.
+
     Raises:
-        TableError: this is no such machine, or one without states.
+        TableError: this is no such machine, one without states, or one that is in several states at a time.
     """
     try:
-        nested = getattr(machine, "get_nested_state_names", None)
-        states = tuple(str(name) for name in (nested() if nested is not None else machine.states))
-        initial = machine.initial
-        rules = tuple(_rules(machine, states))
+        seen = (_Nested if hasattr(machine, "get_nested_state_names") else _Flat)(machine)
+        states = seen.states
+        rules = tuple(_rules(machine, seen))
         final = tuple(name for name in states if getattr(machine.get_state(name), "final", False))
-    except (AttributeError, TypeError, ValueError) as exc:
-        raise TableError((f"a {type(machine).__name__} is not a transitions.Machine ({exc})",)) from exc
+        initial = seen.rest(machine.initial) if machine.initial in seen.names else None
+    except TableError:
+        raise
+    except Exception as exc:  # whatever that thing is, it is somebody else's
+        raise TableError((f"{_called(machine)} is not a transitions.Machine ({exc})",)) from exc
     if not states:
         raise TableError(("the machine has no states",))
-    return Diagram(states, rules, initial if initial in states else None, final)
+    return Diagram(states, rules, initial, final)
 
 
-def _rules(machine: Any, states: tuple[str, ...]) -> Iterator[Rule]:
+def _called(thing: object) -> str:
+    return f"a thing of type {type(thing).__name__}"
+
+
+class _Flat:
+    """A machine as it is."""
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+        self.names: tuple[str, ...] = tuple(str(name) for name in machine.states)
+        "All that has a name."
+        self.states = self.names
+        "What it can be in."
+
+    def rest(self, name: str) -> str:
+        """Where it is when it has gone there."""
+        return name
+
+    def answers(self) -> Iterator[tuple[str, str, _Outcome]]:
+        """Event, state and what comes of it, in the order in which it is tried."""
+        for event in self.machine.events.values():
+            for source, transitions in event.transitions.items():
+                for one in transitions:
+                    dest = None if one.dest is None else str(one.dest)
+                    yield str(event.name), str(source), _outcome(dest, one)
+
+
+class _Nested(_Flat):
+    """A hierarchical machine, seen as a flat one."""
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+        self.names = tuple(str(name) for name in machine.get_nested_state_names())
+        self.states = tuple(name for name in self.names if self.rest(name) == name)
+
+    def rest(self, name: str) -> str:
+        """Where it is when it has gone there: who enters a state enters its initial child."""
+        initial = self.machine.get_state(name).initial
+        if not initial:
+            return name
+        if isinstance(initial, (list, tuple)):
+            raise TableError((f"{name} is several states at a time, and a diagram can be in one only",))
+        child = getattr(initial, "name", initial)
+        return self.rest(f"{name}{self.machine.state_cls.separator}{child}")
+
+    def answers(self) -> Iterator[tuple[str, str, _Outcome]]:
+        """The same. Innermost first: what is declared within a state, and what is declared for it."""
+        separator: str = self.machine.state_cls.separator
+        for state in self.states:
+            path = state.split(separator)
+            for depth in range(len(path), -1, -1):
+                scope = self.machine.get_state(path[:depth]) if depth else self.machine
+                for event in scope.events.values():
+                    for end in range(len(path), depth, -1):
+                        for one in event.transitions.get(separator.join(path[depth:end]), ()):
+                            dest = None
+                            if one.dest is not None:
+                                dest = self.rest(separator.join((*path[:depth], str(one.dest))))
+                            yield str(event.name), state, _outcome(dest, one)
+
+
+def _rules(machine: Any, seen: _Flat) -> Iterator[Rule]:
     """The transitions of a machine. States that answer an event in the same ways share their rules."""
-    automatic = {f"to_{name}" for name in states} if machine.auto_transitions else set[str]()
-    for event in machine.events.values():
-        sources: dict[tuple[_Outcome, ...], list[str]] = {}
-        for source, transitions in event.transitions.items():
-            sources.setdefault(tuple(_outcome(one) for one in transitions), []).append(str(source))
-        if event.name not in automatic:
-            for outcomes, names in sources.items():
-                yield from (Rule(tuple(names), (str(event.name),), *outcome) for outcome in outcomes)
+    automatic = {f"to_{name}" for name in seen.names} if machine.auto_transitions else set[str]()
+    events: dict[str, dict[str, list[_Outcome]]] = {str(event): {} for event in machine.events}
+    for event, state, outcome in seen.answers():
+        events.setdefault(event, {}).setdefault(state, []).append(outcome)
+    for event, answers in events.items():
+        alike: dict[tuple[_Outcome, ...], list[str]] = {}
+        for state, outcomes in answers.items():
+            alike.setdefault(tuple(outcomes), []).append(state)
+        if event not in automatic:
+            for outcomes, names in alike.items():
+                yield from (Rule(tuple(names), (event,), *outcome) for outcome in outcomes)
 
 
-def _outcome(transition: Any) -> _Outcome:
+def _outcome(dest: str | None, transition: Any) -> _Outcome:
     guard = " and ".join(f"{'' if one.target else 'not '}{_name(one.func)}" for one in transition.conditions)
     actions = tuple(_name(call) for call in (*transition.prepare, *transition.before, *transition.after))
-    return None if transition.dest is None else str(transition.dest), guard, actions
+    return dest, guard, actions
 
 
 def _name(callback: object) -> str:

@@ -124,7 +124,7 @@ class _Collector:
     def timeline(self, name: str) -> Timeline:
         self._end_run()
         if not self._kept:
-            raise TraceError(1, f"there is no run {self._wanted}; there are {self._number}")
+            raise TraceError(0, f"there is no run {self._wanted}; there are {self._number}")
         runs = tuple(
             Run(number, head, run.clients, run.rows, run.flows, run.end, run.told, run.violated)
             for number, head, run in self._kept

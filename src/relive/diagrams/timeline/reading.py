@@ -35,12 +35,12 @@ class TraceError(ReliveError):
 
     def __init__(self, line: int, what: str) -> None:
         self.line = line
-        "Its number, from 1."
+        "Its number, from 1; 0 if no line is to blame."
         self.what = what
         super().__init__(line, what)
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.what}"
+        return f"line {self.line}: {self.what}" if self.line else self.what
 
 
 @attrs.frozen
