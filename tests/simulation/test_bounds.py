@@ -128,7 +128,7 @@ def test_a_step_strikes_up_to_the_last_moment_of_chaos() -> None:
 
 
 def test_a_plan_that_is_drawn_for_the_last_moment_strikes_before_it() -> None:
-    assert draw(1, 1392).steps[-1].at == 539.9  # drawn as 540.0
+    assert draw(1, 742, profile="light").steps[-1].at == 539.9  # drawn as 540.0
 
 
 def test_strategies_leave_no_step_out_and_refuse_to_draw_any_where_there_is_no_time() -> None:

@@ -57,14 +57,14 @@ def when(fault: f.Fault, *, at: float = 20.0, state: str = "", times: int = 1, *
     return attrs.evolve(SHORT, steps=(step,), service=attrs.evolve(SHORT.service, **service))
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize(("seed", "profile"), [(1, "default"), (2, "heavy")])
 @pytest.mark.promise(24)
 def test_the_same_plan_makes_the_same_transitions_as_at_the_runtime_level(seed: int, profile: str, part: int) -> None:
-    plans = [draw(seed, number, profile=profile) for number in range(part * 15, part * 15 + 15)]
+    plans = [draw(seed, number, profile=profile) for number in range(part * 30, part * 30 + 30)]
     differ = [plan for plan in plans if not same(plan)]
     assert [plan.to_json() for plan in differ if not tied(plan)] == []
-    assert len(differ) <= 1
+    assert len(differ) <= 2
 
 
 @pytest.mark.parametrize("backend", ["vertex", "developer"])
