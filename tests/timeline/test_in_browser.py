@@ -137,11 +137,11 @@ def test_keys_move_through_time_and_from_mark_to_mark(open_page: Open) -> None:
     assert value(page) == pytest.approx(6.3)
     press(page, "Home")
     found: list[tuple[float, str]] = []
-    for key in "njnjnjn":
+    for key in "njnjnj":
         press(page, key)
         found.append((value(page), page.locator("#said").inner_text()))
-    assert [t for t, _ in found] == [1.0, 10.0, 20.0, 25.0, 30.0, 35.0, 50.0]
-    assert "handle a4d12ef8b4" in found[1][1]
+    assert [t for t, _ in found] == [1.0, 20.0, 25.0, 30.0, 35.0, 50.0]
+    assert "fault: ResetPeer" in found[2][1]
     expect(page.locator("#tip")).to_contain_text("save failed")
     press(page, "n")
     assert page.locator("#said").inner_text() == "That was the last one."
@@ -180,7 +180,9 @@ def test_a_search_lists_its_matches_and_n_goes_through_them(open_page: Open) -> 
     assert value(page) == 35.0
     page.locator("#find").fill("nothing like that")
     expect(page.locator("#found")).to_have_text("0 matches")
+    expect(page.locator("#none")).to_be_visible()
     press(page, "Escape")
+    expect(page.locator("#none")).to_be_hidden()
     expect(page.locator("#found")).to_be_empty()
     assert page.locator("#list .row").count() > 10
 
@@ -200,6 +202,38 @@ def test_a_kind_of_mark_can_be_hidden(open_page: Open) -> None:
     page.locator("#plot").focus()
     press(page, "Home", "n", "n")
     assert value(page) == 20.0
+
+
+def test_handles_are_stops_where_there_is_nothing_else(open_page: Open) -> None:
+    page = open_page(HEADER, *(line(t, "read", "sessionResumptionUpdate", ["a4d12ef8b4", True]) for t in (3.0, 5.0)))
+    page.locator("#plot").focus()
+    press(page, "n", "n")
+    assert value(page) == 5.0
+
+
+def test_a_state_of_an_embedders_own_does_not_end_a_connection(open_page: Open) -> None:
+    page = open_page(
+        HEADER,
+        step(0.0, "IDLE", "CONNECTING", "ConnectRequested"),
+        step(1.0, "CONNECTING", "GREETING", "ConnectionOpened"),
+        step(10.0, "GREETING", "ACTIVE", "Greeted"),
+        step(20.0, "ACTIVE", "LISTENING", "Held"),
+        step(40.0, "LISTENING", "RESUMING", "ConnectionDropped", conn=2),
+        line(60.0, "end", "RESUMING", conn=2),
+    )
+    for seconds in (5.0, 15.0, 30.0):
+        assert any("connection #1" in tip and "for 39 s" in tip for tip in tips(page, seconds)), seconds
+    assert not any("connection #1" in tip for tip in tips(page, 50.0))
+
+
+def test_at_the_end_the_newest_count_of_frames_stands(open_page: Open) -> None:
+    flows = [line(t, "flow", "", [5, 5, 10, 10, 0, 0, 1.0]) for t in (10.0, 57.5)]
+    page = open_page(HEADER, step(0.0, "CONNECTING", "ACTIVE"), *flows, line(60.0, "end", "ACTIVE"))
+    page.locator("#plot").focus()
+    press(page, "End")
+    assert now(page, "Frames") == "10/s in"
+    press(page, "Home", *["Shift+ArrowRight"] * 4)
+    assert (value(page), now(page, "Frames")) == (12.0, "–")
 
 
 def test_a_broken_promise_stands_on_top_with_the_step_before_it(open_page: Open) -> None:

@@ -105,6 +105,7 @@ async def test_the_page_is_there_and_may_speak_to_its_server_alone() -> None:
         ({"path": "/favicon.ico"}, 404),
         ({"path": "/wrong/"}, 404),
         ({"path": "/wrong/events"}, 404),
+        ({"path": "TOKEN"}, 308),
         ({"path": "TOKEN/secrets"}, 404),
         ({"path": "TOKEN/../events"}, 404),
         ({"path": "x" * 9000}, 404),
@@ -121,6 +122,7 @@ async def test_who_does_not_have_the_address_or_comes_from_elsewhere_sees_nothin
         answer = await ask(live, **given)
     assert answer.status == status
     assert (path in answer.body) is False
+    assert answer.fields.get("Location") == (path if status == 308 else None)
     assert ("<script" in answer.body) is (status == 200)
 
 

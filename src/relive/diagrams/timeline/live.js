@@ -11,7 +11,7 @@ function takeIn(run, news, now) {
   const before = run.rows.length;
   for (const { t, client, conn, kind, what, data: details } of news) {
     const last = run.rows[run.rows.length - 1]?.[0] ?? 0;
-    run.told += 1;
+    if (kind !== "flow") run.told += 1;
     run.add([kind === "flow" ? t : Math.max(t, last), client, conn, kind, what, details]);
     if (kind === "session") run.client(client).name = what;
   }

@@ -153,6 +153,8 @@ class LiveTimeline:
             await _send(writer, "404 Not Found", _TEXT, "there is nothing here\n")
         elif method != "GET":
             await _send(writer, "405 Method Not Allowed", _TEXT, "this page can be looked at, and no more\n")
+        elif path == f"/{token}":  # the page asks for what lies beside it
+            await _send(writer, "308 Permanent Redirect", _TEXT, "", f"Location: /{token}/")
         elif what == "":
             await _send(writer, "200 OK", "text/html; charset=utf-8", self._page())
         elif len(self._listeners) > LISTENERS:
@@ -215,8 +217,8 @@ def _head(status: str, kind: str, *more: str) -> bytes:
     return "\r\n".join((f"HTTP/1.1 {status}", f"Content-Type: {kind}", *_HEADERS, *more, "", "")).encode()
 
 
-async def _send(writer: asyncio.StreamWriter, status: str, kind: str, body: str) -> None:
+async def _send(writer: asyncio.StreamWriter, status: str, kind: str, body: str, *more: str) -> None:
     data = body.encode()
-    writer.write(_head(status, kind, f"Content-Length: {len(data)}") + data)
+    writer.write(_head(status, kind, f"Content-Length: {len(data)}", *more) + data)
     async with asyncio.timeout(_PATIENCE):
         await writer.drain()

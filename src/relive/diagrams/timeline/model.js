@@ -2,6 +2,7 @@
 
 const OPENING = new Set(["CONNECTING", "RESUMING"]);
 const LIVE = new Set(["ACTIVE", "DRAINING"]);
+const CUT = new Set(["IDLE", "WAITING", "HANDLE_EXPIRED", "CLOSED", "FAILED", ""]);
 const QUIET = new Set(["dialled", "go_away", "saved", "lost", "failed"]);
 const STRETCH = 10;
 
@@ -31,8 +32,15 @@ class Client {
     this.reading = false;
     this.refusing = false;
     this.state = "";
+    this.live = false;
     this.conn = 0;
     this.life = 1;
+  }
+
+  /** Whether frames flow in a state. One of an embedder's own is taken for such if they did before, or now may. */
+  flowing(state, event) {
+    if (LIVE.has(state) || OPENING.has(state) || CUT.has(state)) return LIVE.has(state);
+    return this.live || event.startsWith("ConnectionOpened");
   }
 
   /** The lane of a connection: numbers begin anew in each process. */
@@ -57,11 +65,13 @@ class Client {
     if (!this.bands.length && source) this.bands.push({ t, i, state: source, source: "", event: "", conn: 0, many: 0 });
     this.bands.push({ t, i, state, source, event, conn, many: until > t ? until : 0 });
     const before = this.state;
-    if (LIVE.has(before) && !LIVE.has(state)) this.close(this.conn, t, event);
-    else if (OPENING.has(before) && !LIVE.has(state) && !OPENING.has(state)) this.fail(t);
+    const live = this.flowing(state, event);
+    if (this.live && !live) this.close(this.conn, t, event);
+    else if (OPENING.has(before) && !live && !OPENING.has(state)) this.fail(t);
     this.state = state;
+    this.live = live;
     if (OPENING.has(state)) this.dial(conn, t);
-    if (LIVE.has(state) && conn > 0) {
+    if (live && conn > 0) {
       const lane = this.laneOf(conn);
       lane.from ??= this.bands.length > 1 && OPENING.has(before) ? this.bands[this.bands.length - 2].t : t;
       lane.up ??= t;
@@ -197,12 +207,19 @@ class Run {
   }
 }
 
+/** Whether the stretch at place `f` says how frames flow at `t`. At the end the newest does, until the next is told. */
+function flows(run, { flows: all }, f, t) {
+  const [from, until] = all[f];
+  const newest = f + 1 === all.length && run.end <= until + 2 * Math.max(until - from, 1);
+  return t <= until || newest;
+}
+
 /** How the session stood after row `i`, at time `t`. */
 function standing(run, client, t, i) {
   const b = lastAt(client.bands, i, (band) => band.i);
   const band = b < 0 ? null : client.bands[b];
   const f = lastAt(client.flows, t, (flow) => flow[0]);
-  const flow = f < 0 || client.flows[f][1] < t ? null : client.flows[f];
+  const flow = f < 0 || !flows(run, client, f, t) ? null : client.flows[f];
   const l = lastAt(client.lanes, t, (lane) => lane.from ?? Infinity);
   let journal = flow ? [flow[7], flow[8]] : null;
   for (let k = i, far = 0; k >= 0 && far < 400; k -= 1, far += 1) {

@@ -75,10 +75,14 @@ function arrange() {
   events.go(ui.cursor.i);
   $("count").textContent = `${ui.matches ? `${number(ui.matches.length)} of ` : ""}${number(ui.order.length)}`;
   $("found").textContent = ui.matches ? few(ui.matches.length, "match", "matches") : "";
+  $("none").hidden = !ui.matches || ui.matches.length > 0;
 }
 
 function stop() {
-  const marks = [...ui.client.marks, ...ui.run.shared.marks].filter((mark) => !ui.hidden.has(mark.cat));
+  const seen = [...ui.client.marks, ...ui.run.shared.marks].filter((mark) => !ui.hidden.has(mark.cat));
+  // Handles come every few seconds: nobody wants to stop at each of them, unless there is nothing else.
+  const rare = seen.filter((mark) => mark.cat !== "handle");
+  const marks = rare.length ? rare : seen;
   ui.stops = ui.matches ?? [...new Set(marks.map((mark) => mark.i))].sort((one, other) => one - other);
 }
 

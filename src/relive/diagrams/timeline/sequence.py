@@ -86,7 +86,8 @@ def _entity(found: re.Match[str]) -> str:
 
 def _wrapped(text: str, columns: int) -> list[str]:
     """A text in lines; invisible characters are written out, one from right to left stays within itself."""
-    short = textwrap.shorten(printable(text), _LONGEST, placeholder=" …")
+    words = " ".join(printable(text).split())
+    short = words if len(words) <= _LONGEST else f"{words[:_LONGEST].rstrip()} …"
     return textwrap.wrap(short, columns) or [""]
 
 

@@ -112,7 +112,11 @@ class Thinned:
     def __init__(self, most: int) -> None:
         self.most = max(most, 100)
         self.told = 0
-        "How many things happened."
+        "How many things happened; frames do not count, nor what is told twice."
+        self.backward = 0
+        "How many were told after what happened later to the same session."
+        self.early = 0
+        "How many happened before the beginning, by their time."
         self.end = 0.0
         "Seconds to the last of them."
         self.clients: dict[int, str] = {}
@@ -124,12 +128,12 @@ class Thinned:
         self._flows: dict[int, list[Flow]] = {}
         self._flowing = 0
         self._stepping: set[int] = set()
+        self._last: dict[int, float] = {}
         self.size = 0
         "How many rows there are now."
 
     def add(self, row: Entry) -> None:
         """Something happened."""
-        self.told += 1
         client = row.client
         if client >= 0 and client not in self.clients:
             if len(self.clients) >= MANY:
@@ -139,12 +143,17 @@ class Thinned:
         if row.kind == "flow":
             self._flow(row)
             return
+        self.early += row.at < 0.0
+        if row.kind != "violation":  # those come last, whenever it was
+            self.backward += row.at < self._last.get(client, row.at)
+            self._last[client] = row.at
         self.end = max(self.end, row.at)
         self.violated = self.violated or row.kind == "violation"
         if row.kind == "session":
             self.clients[client] = row.what
         weight = self._weight(row)
         if weight is not None:
+            self.told += 1
             self._weights[weight].rows.append([*row, 1, row.at, self.told])
             self.size += 1
             if self.size > 2 * self.most:
