@@ -151,6 +151,21 @@ def test_a_trace_that_nobody_needs_any_more_is_closed(tmp_path: Path) -> None:
     assert len(lines(path)) == 3
 
 
+def test_what_is_told_after_the_end_is_left_out_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jsonl"
+    with TraceFile(path) as traces:
+        observer = traces.observer()
+        observer.notice(notice(1.0))
+    for at in range(100):
+        observer.notice(notice(2.0 + at))
+    assert len(lines(path)) == 3
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "is closed: what is told now is not in it" in caplog.text
+    assert traces._box._queue.empty()
+
+
 def test_a_trace_begins_with_the_version_and_the_time() -> None:
     assert header()["relive_trace"] == tracing.VERSION
     assert header()["began"].endswith("+00:00")

@@ -131,6 +131,9 @@ class TraceFile:
     lines are left out, which the trace, or the log, then says. What was told is written when the interpreter ends, or
     at `close`; as a context manager it closes itself.
 
+    Only one may write to a file at a time, also of several processes: give each a file of its own. What is told after
+    `close` is left out, which the log says once.
+
     Args:
         path: of the file. A file that is there is continued, as another run.
     """
@@ -175,9 +178,15 @@ class _Box:
         self._queue: SimpleQueue[Record | None] = SimpleQueue()
         self._missed = 0
         self._thread: threading.Thread | None = None
+        self._closed = self._warned = False
 
     def put(self, record: Record) -> None:
         """Have a record written. Never waits."""
+        if self._closed:
+            if not self._warned:
+                self._warned = True
+                _LOG.warning("the trace %s is closed: what is told now is not in it", self._path)
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._write, name="relive trace", daemon=True)
             self._thread.start()
@@ -193,6 +202,7 @@ class _Box:
 
     def close(self) -> None:
         """Have the rest written, and wait for that a little."""
+        self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(2.0)
