@@ -124,7 +124,7 @@ def test_a_hierarchical_machine_is_drawn_as_the_flat_one_that_does_the_same() ->
             except MachineError:
                 assert (state, event) not in shown
             else:
-                assert shown[state, event] == made.state  # type: ignore[attr-defined]
+                assert shown[state, event] == made.state
     assert len(shown) == 20
 
 

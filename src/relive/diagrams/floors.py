@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ _HEIGHT: Final = 48.0
 _GAP: Final = 14.0
 
 
+@cache
 def imports(package: Path = _RELIVE) -> dict[str, frozenset[str]]:
     """For each part of a package the parts that it imports; what only a type checker imports does not count."""
     found: dict[str, set[str]] = {}
