@@ -132,8 +132,8 @@ def test_a_clock_that_went_backwards_or_was_wrong_from_the_beginning_is_told() -
     lines = [line(1.0, "fault", "Close", client=-1), step(2.0, "ACTIVE", "DRAINING"), step(1.5, "DRAINING", "RESUMING")]
     timeline = collected(HEADER, *lines, line(-3.0, "end", ""), line(-2.5, "violation", "P1", ["late", None]))
     assert timeline.notes == (
-        "2 things are told after others that happened later: shown where their time says.",
-        "2 things happened before the beginning, by their time: they are in the list alone.",
+        "2 told after something that happened later: shown where the time says.",
+        "2 happened before the beginning, by the clock: in the list alone.",
     )
 
 

@@ -150,10 +150,10 @@ class _Collector:
             notes.append(f"{crowd:,} things happened to sessions beyond the first {MANY:,} of a run: left out.")
         backward = sum(run.backward for _, _, run in self._kept)
         if backward:
-            notes.append(f"{backward:,} things are told after others that happened later: shown where their time says.")
+            notes.append(f"{backward:,} told after something that happened later: shown where the time says.")
         early = sum(run.early for _, _, run in self._kept)
         if early:
-            notes.append(f"{early:,} things happened before the beginning, by their time: they are in the list alone.")
+            notes.append(f"{early:,} happened before the beginning, by the clock: in the list alone.")
         if self._flawed:
             told_flaws = "; ".join(map(str, self._flaws)) + ("; …" if self._flawed > len(self._flaws) else "")
             lines = "1 line" if self._flawed == 1 else f"{self._flawed:,} lines"
