@@ -131,7 +131,8 @@ def test_a_hierarchical_machine_is_drawn_as_the_flat_one_that_does_the_same() ->
 def test_of_what_parents_and_children_answer_the_child_is_asked_first() -> None:
     made = nested()
     made.add_transition("on", "b_e_g", "a", conditions="ready")
-    made.add_transition("on", "b", "a")
+    made.add_transition("on", "b_e", "a")
+    made.add_transition("on", "b", "b_d")  # never asked: the one before always agrees
     assert [edge.dest for edge in of_machine(made).edges if (edge.source, edge.event) == ("b_e_g", "on")] == ["a", "a"]
     guards = [edge.guard for edge in of_machine(made).edges if (edge.source, edge.event) == ("b_e_g", "on")]
     assert guards == ["ready", ""]

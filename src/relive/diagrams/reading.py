@@ -124,18 +124,26 @@ class _Nested(_Flat):
 
     def answers(self) -> Iterator[tuple[str, str, _Outcome]]:
         """The same. Innermost first: what is declared within a state, and what is declared for it."""
-        separator: str = self.machine.state_cls.separator
         for state in self.states:
-            path = state.split(separator)
-            for depth in range(len(path), -1, -1):
-                scope = self.machine.get_state(path[:depth]) if depth else self.machine
-                for event in scope.events.values():
-                    for end in range(len(path), depth, -1):
-                        for one in event.transitions.get(separator.join(path[depth:end]), ()):
-                            dest = None
-                            if one.dest is not None:
-                                dest = self.rest(separator.join((*path[:depth], str(one.dest))))
-                            yield str(event.name), state, _outcome(dest, one)
+            settled = set[str]()
+            for event, within, transitions in self._asked(state.split(self.machine.state_cls.separator)):
+                if event not in settled:
+                    for one in transitions:
+                        yield event, state, _outcome(self._led(within, one.dest), one)
+                if any(not one.conditions for one in transitions):
+                    settled.add(event)  # what comes after that is never asked
+
+    def _asked(self, path: list[str]) -> Iterator[tuple[str, list[str], list[Any]]]:
+        """Event by event what is asked in a state, and within which parent that was declared."""
+        separator: str = self.machine.state_cls.separator
+        for depth in range(len(path), -1, -1):
+            scope = self.machine.get_state(path[:depth]) if depth else self.machine
+            for event in scope.events.values():
+                for end in range(len(path), depth, -1):
+                    yield str(event.name), path[:depth], event.transitions.get(separator.join(path[depth:end]), [])
+
+    def _led(self, within: list[str], dest: Any) -> str | None:
+        return None if dest is None else self.rest(self.machine.state_cls.separator.join((*within, str(dest))))
 
 
 def _rules(machine: Any, seen: _Flat) -> Iterator[Rule]:
