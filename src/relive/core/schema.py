@@ -86,7 +86,8 @@ class Table(Generic[S, G, A]):
     """Rows, the states they connect, and the functions that their names stand for. Checked at construction."""
 
     states: tuple[S, ...]
-    rows: tuple[Row[S, G, A], ...]
+    # Counted: signatures that have a table for a default are read by people.
+    rows: tuple[Row[S, G, A], ...] = attrs.field(repr=lambda rows: f"<{len(rows)} rows>")
     guards: Mapping[str, Callable[[Any, Any], bool]] = attrs.field(converter=_frozen, repr=False)
     actions: Mapping[str, Callable[[Any, Any], None]] = attrs.field(converter=_frozen, repr=False)
     initial: str
