@@ -24,6 +24,7 @@ from relive.testing.simulation.faults import (
     RestartServer,
     Silence,
     SlowHook,
+    SlowStore,
     StepWall,
     StopReading,
     Timeout,
@@ -190,6 +191,21 @@ FOUND: Final = {
             Step(fault=Close("entity_not_found"), state="ACTIVE", times=2),
             Step(fault=Crash("stale", down=60.0), at=191.18),
         ),
+    ),
+    # P13: what interrupts an answer before a word of it is heard settled the only open question, and the handle that
+    # followed was taken to cover it.
+    "speech that nobody asked about is interrupted by a question, whose connection then falls mute": Plan(
+        seconds=550.0, service=Service(backend="developer", late=0.0, every=5.0),
+        steps=(Step(fault=MuteAfterSetup(), at=276.0, times=2),),
+    ),
+    # P13: the same with a repeat that is not kept back: its turn settled the question that came after it.
+    "a repeat that is not kept back is interrupted by a question, whose connection then falls mute": Plan(
+        seconds=280.0, service=Service(backend="developer", thinking=0.0, late=0.0, every=5.0),
+        client=Client(policy={"withhold_repeats": False}), steps=(Step(fault=MuteAfterSetup(), times=3),),
+    ),
+    # No promise, but an error of the core level: a process dies in the instant in which a save takes too long.
+    "a process dies in the instant in which a save takes too long": Plan(
+        seconds=80.0, steps=(Step(fault=SlowStore()), Step(fault=Crash(down=0.0), times=2, every=2.0))
     ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(

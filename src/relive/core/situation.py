@@ -123,6 +123,8 @@ class Situation:
     "The turn was cut by a loss. It may come back from a replay, and the application waits for its end."
     withhold: int = 0
     "Repeated answers still to be kept from the application."
+    repeats: int = 0
+    "Those that are not kept from it. What comes may be one of them, and proves nothing of a later question."
     ended_at: float = 0.0
     "When the last turn ended; 0.0 before any."
     turn_covered: bool = True

@@ -91,12 +91,15 @@ def _settle(scene: Scene) -> None:
         settled = settled[:1]  # by the next of them, whose answer begins now
     s.owed = s.owed[len(settled) :]
     if settled:
-        # The first is answered for certain. Those behind it were answered with it, or are still on their way.
-        s.proven_position = settled[0]
+        # The first is answered for certain. Those behind it were answered with it, or are still on their way. But what
+        # is interrupted before a word of it was heard may have been about speech that nobody was asked to answer.
+        if not s.repeats and (s.answering or not s.interrupted):
+            s.proven_position = settled[0]
         _remember(scene, settled[-1:])
     elif s.answering:
         # With an index it is known to the frame what a handle covers, so what the answer is about is, too.
         _remember(scene, _spoken(scene))
+    s.repeats = max(0, s.repeats - 1)
     s.answering = s.flowing = s.interrupted = s.returning = s.stalled = False
 
 
@@ -233,6 +236,7 @@ def resettle(scene: Scene, again: tuple[int, ...]) -> None:
     repeated = len(set(s.answered).intersection(coming))
     # Where the model may choose not to answer, a repeat cannot be told from an answer.
     s.withhold = repeated if scene.policy.withhold_repeats and patient else 0
+    s.repeats = repeated - s.withhold
     _await_answer(scene)
 
 

@@ -169,8 +169,9 @@ class Keeper:
             done(result, error)
 
         def too_long() -> None:
-            run.cancel()
-            over(None, TimeoutError())
+            if run in self._runs:  # it may have been broken off at this very instant
+                run.cancel()
+                over(None, TimeoutError())
 
         run = Run(self._time, work, over)
         self._runs[run] = self._time.at(self._time.now + timeout, lambda: self._time.soon(too_long))
