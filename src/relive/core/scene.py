@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from relive.core import backoff
+from relive.core.checkpoint import Checkpoint
 from relive.core.effects import Effect
 from relive.core.journal import Journal
 from relive.core.policy import Policy
@@ -32,6 +33,11 @@ class Scene:
     "Whether video was sent, which makes the limit of an uncompressed session shorter."
     orders: list[Effect] = attrs.Factory(list[Effect])
     staged: list[Callable[[], object]] = attrs.Factory(list[Callable[[], object]])
+
+    def checkpoint(self, handle: str, calls: frozenset[str] = frozenset()) -> Checkpoint:
+        """What a handle that is there now makes a checkpoint of: it belongs to what this session belongs to."""
+        bound_to = self.policy.bind_to
+        return Checkpoint(handle, self.model, self.backend, self.situation.wall, calls, bound_to=bound_to)
 
     def order(self, effect: Effect) -> None:
         """Say what is to be done."""

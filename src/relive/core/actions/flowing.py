@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from relive.core import effects as do, events as ev
-from relive.core.checkpoint import Checkpoint
 from relive.core.journal import by_index, by_time
 from relive.core.scene import Scene
 
@@ -27,8 +26,7 @@ def keep_checkpoint(scene: Scene, event: ev.CheckpointReceived) -> None:
         covered = None
     # A call whose answer is not in the checkpoint is still open there.
     calls = s.pending | (journal.answers(covered) & s.known if s.known else s.known)
-    bound = scene.policy.bind_to
-    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, calls, bound_to=bound)
+    s.checkpoint = scene.checkpoint(event.handle, calls)
     if covered is not None:
         scene.stage(lambda: journal.trim(covered))
     scene.order(do.Save(s.checkpoint))

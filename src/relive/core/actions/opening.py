@@ -8,7 +8,6 @@ from relive.core import effects as do, events as ev
 from relive.core.actions import turns
 from relive.core.actions.ending import quarantine
 from relive.core.actions.flowing import arm_rotation
-from relive.core.checkpoint import Checkpoint
 from relive.core.journal import Replay
 from relive.core.scene import Scene
 
@@ -19,7 +18,7 @@ def adopt_given(scene: Scene, event: ev.ConnectRequested) -> None:
     """Take the caller's handle as the first checkpoint, unchecked."""
     s = scene.situation
     assert event.handle is not None  # noqa: S101 - the guard has asked
-    s.checkpoint = Checkpoint(event.handle, scene.model, scene.backend, s.wall, bound_to=scene.policy.bind_to)
+    s.checkpoint = scene.checkpoint(event.handle)
     s.conversation = True
 
 
