@@ -10,7 +10,7 @@ import typer
 
 from relive.cli.named import NotThere, load, load_table
 from relive.diagrams import Options, draw
-from relive.diagrams.gallery import SUFFIXES, floor_plans, gallery, stale, view_stem, write
+from relive.diagrams.gallery import SUFFIXES, floor_plans, gallery, left_over, stale, view_stem, write
 from relive.diagrams.model import Diagram, StepTaken
 from relive.diagrams.reading import of_machine, of_table
 from relive.diagrams.text import printable
@@ -110,12 +110,12 @@ def diagram(
 
 
 def _check(files: dict[str, str], folder: Path, *, whole: bool) -> None:
-    problems = stale(files, folder, whole=whole)
-    for problem in problems:
+    old, more = stale(files, folder), left_over(files, folder) if whole else []
+    for problem in (*old, *more):
         typer.echo(problem)
-    if any(not problem.startswith("left over") for problem in problems):
+    if old:
         typer.echo(f"`relive diagram --out {folder}`, called as this was, writes the others anew.", err=True)
-    if problems:
+    if old or more:
         raise typer.Exit(1)
 
 

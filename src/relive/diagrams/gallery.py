@@ -65,14 +65,8 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         path.write_text(text, "utf-8", newline="\n")
 
 
-def stale(files: Mapping[str, str], folder: Path, *, whole: bool = True) -> list[str]:
-    """What is wrong with the files in a folder, a sentence each.
-
-    Args:
-        files: what should be there.
-        folder: where.
-        whole: these are all that should be there.
-    """
+def stale(files: Mapping[str, str], folder: Path) -> list[str]:
+    """Which of these files are missing from a folder, or say something else there, a sentence each."""
     said = list[str]()
     for name, text in files.items():
         path = folder / name
@@ -80,8 +74,13 @@ def stale(files: Mapping[str, str], folder: Path, *, whole: bool = True) -> list
             said.append(f"missing: {path}")
         elif path.read_text("utf-8", errors="replace") != text:
             said.append(f"stale: {path}")
+    return said
+
+
+def left_over(files: Mapping[str, str], folder: Path) -> list[str]:
+    """Which pictures lie in a folder besides these, a sentence each."""
     known = {folder / name for name in files}
     # Not what is written by hand: a folder of pictures may have a README.
     ours = set(SUFFIXES.values()) - {SUFFIXES["matrix"]}
-    there = sorted(path for path in folder.rglob("*") if path.suffix in ours) if whole else []
-    return said + [f"left over: {path}: delete it" for path in there if path not in known]
+    there = sorted(path for path in folder.rglob("*") if path.suffix in ours)
+    return [f"left over: {path}: delete it" for path in there if path not in known]
