@@ -65,20 +65,17 @@ def of_machine(machine: Any) -> Diagram:
     try:
         seen = (_Nested if hasattr(machine, "get_nested_state_names") else _Flat)(machine)
         states = seen.states
-        rules = tuple(_rules(machine, seen))
+        rules = tuple(_rules(seen))
         final = tuple(name for name in states if getattr(machine.get_state(name), "final", False))
         initial = seen.rest(machine.initial) if machine.initial in seen.names else None
     except TableError:
         raise
     except Exception as exc:  # whatever that thing is, it is somebody else's
-        raise TableError((f"{_called(machine)} is not a transitions.Machine ({exc})",)) from exc
+        kind = type(machine).__name__
+        raise TableError((f"a thing of type {kind} is not a transitions.Machine ({exc})",)) from exc
     if not states:
         raise TableError(("the machine has no states",))
     return Diagram(states, rules, initial, final)
-
-
-def _called(thing: object) -> str:
-    return f"a thing of type {type(thing).__name__}"
 
 
 class _Flat:
@@ -146,10 +143,10 @@ class _Nested(_Flat):
         return None if dest is None else self.rest(self.machine.state_cls.separator.join((*within, str(dest))))
 
 
-def _rules(machine: Any, seen: _Flat) -> Iterator[Rule]:
+def _rules(seen: _Flat) -> Iterator[Rule]:
     """The transitions of a machine. States that answer an event in the same ways share their rules."""
-    automatic = {f"to_{name}" for name in seen.names} if machine.auto_transitions else set[str]()
-    events: dict[str, dict[str, list[_Outcome]]] = {str(event): {} for event in machine.events}
+    automatic = {f"to_{name}" for name in seen.names} if seen.machine.auto_transitions else set[str]()
+    events: dict[str, dict[str, list[_Outcome]]] = {str(event): {} for event in seen.machine.events}
     for event, state, outcome in seen.answers():
         events.setdefault(event, {}).setdefault(state, []).append(outcome)
     for event, answers in events.items():
