@@ -130,6 +130,7 @@ def takes(backend: str, frame: bytes) -> types.LiveServerMessage | None:
 @given(message=MESSAGES, deliver_go_away=st.booleans())
 @example(message={"goAway": {"timeLeft": 5}}, deliver_go_away=True)
 @example(message={"serverContent": {"turnComplete": True}, "usageMetadata": []}, deliver_go_away=False)
+@example(message={"serverContent": {"modelTurn": {"parts": [{"text": 5, "thought": True}]}}}, deliver_go_away=False)
 def test_the_sdk_takes_all_that_is_delivered_and_agrees_on_the_end_of_a_turn(
     backend: str, message: dict[str, Any], deliver_go_away: bool
 ) -> None:

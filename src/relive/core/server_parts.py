@@ -127,7 +127,8 @@ def _identity(call: Json) -> str:
 
 def _read_content(part: Json, draft: Draft) -> None:
     pieces = _items(as_object(_field(part, "modelTurn", "model_turn")).get("parts"))
-    spoken = "".join(_string(piece.get("text")) for piece in pieces if not _boolean(piece.get("thought")))
+    words = [(_string(piece.get("text")), _boolean(piece.get("thought"))) for piece in pieces]
+    spoken = "".join(text for text, thought in words if not thought)
     heard = _string(as_object(_field(part, "inputTranscription", "input_transcription")).get("text"))
     written = _string(as_object(_field(part, "outputTranscription", "output_transcription")).get("text"))
     generated = _boolean(_field(part, "generationComplete", "generation_complete"))
