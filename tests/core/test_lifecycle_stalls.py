@@ -140,6 +140,41 @@ def test_a_drain_goes_on_after_an_answer_that_stalled_twice() -> None:
     assert story.path == ["RESUMING"]
 
 
+def test_what_comes_of_an_answer_that_is_over_is_kept_back() -> None:
+    """P17: its connection is still there, and the application has had the end of its turn."""
+    story = answering().reaches("answer").comes_up().outputs().reaches("answer").after(5.0).outputs()
+    assert story.life.withholding
+    assert not story.life.answering
+    assert story.deadlines == {}
+    assert not story.generates().ends_turn().life.withholding
+    assert story.asks("next").outputs().life.answering
+    assert not story.ends_turn().life.snapshot().turn_open
+
+
+def test_an_answer_that_is_over_is_not_what_the_next_question_is_answered_with() -> None:
+    """P17: the server interrupts the one for the other; the same if it had not begun."""
+    for begun in (True, False):
+        story = answering().reaches("answer").comes_up()
+        story = story.outputs() if begun else story.handle("h2")
+        story = story.reaches("answer").asks("next").interrupts().ends_turn()
+        assert story.life.snapshot().turn_open
+        assert ends(story.outputs().ends_turn()) == []
+        assert not story.life.snapshot().turn_open
+
+
+def test_an_answer_that_is_over_does_not_hold_up_a_drain() -> None:
+    """P7: nothing is lost with it."""
+    story = answering().reaches("answer").comes_up().outputs().handle("h2").reaches("answer").after(10.0)
+    assert story.goes_away(500.0).path == ["DRAINING", "RESUMING"]
+
+
+def test_a_server_that_has_forgotten_the_answer_answers_the_next_question() -> None:
+    """P17: it says nothing of the old one, so what it says is about the new one."""
+    story = answering().reaches("answer").comes_up().outputs().reaches("answer").asks("next").after(2.0).outputs()
+    assert story.life.answering
+    assert not story.ends_turn().life.snapshot().turn_open
+
+
 def test_the_next_question_after_that_costs_a_connection_again() -> None:
     """P10: the connection may be mute."""
     story = answering().reaches("answer").comes_up().outputs().asks("next").reaches("answer")
@@ -237,4 +272,5 @@ def test_a_repeat_that_is_interrupted_has_its_turn_ended_soon() -> None:
     """P10."""
     story = repeated().generates().after(5.0).interrupts()
     assert story.deadlines["answer"] == TIMEOUT
-    assert not story.reaches("answer").life.withholding
+    assert story.reaches("answer").path == []
+    assert story.deadlines == {}

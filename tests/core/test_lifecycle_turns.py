@@ -201,17 +201,47 @@ def test_the_answer_after_a_repeated_one_is_awaited_too() -> None:
 
 
 def test_a_repeat_that_does_not_come_does_not_cost_the_next_answer() -> None:
-    """P17."""
+    """P17: the next question would have ended its turn, if it had one."""
     story = repeated().reaches("answer")
     assert story.path == []
+    assert story.deadlines == {}
+    assert story.asks("next").after(1.0).outputs().life.answering
     assert not story.life.withholding
-    assert story.outputs().life.answering
+    assert not story.ends_turn().life.snapshot().turn_open
 
 
 def test_a_repeat_that_stops_in_the_middle_does_not_cost_the_next_answer() -> None:
     """P17."""
-    story = repeated().outputs().reaches("answer")
+    story = repeated().outputs().reaches("answer").asks("next").after(1.0).outputs()
     assert not story.life.withholding
+    assert story.life.answering
+
+
+def test_a_repeat_that_comes_after_all_is_kept_back() -> None:
+    """P17: whoever repeats slowly has not forgotten."""
+    story = repeated().reaches("answer").after(60.0).outputs()
+    assert story.life.withholding
+    assert story.deadlines == {}
+    assert not story.generates().ends_turn().life.withholding
+    assert story.asks("next").outputs().life.answering
+
+
+def test_a_repeat_that_is_interrupted_by_the_next_question_is_kept_back() -> None:
+    """P17: what comes then, comes before anything can be about that question."""
+    story = repeated().reaches("answer").asks("next").outputs().interrupts().ends_turn()
+    assert ends(story.orders) == []
+    assert story.life.snapshot().turn_open
+    assert not story.life.withholding
+    assert story.outputs().life.answering
+    assert not story.ends_turn().life.snapshot().turn_open
+
+
+def test_speech_that_is_not_answered_again_does_not_cost_the_next_answer() -> None:
+    """P17: where one turn of speech ends and another begins, the server says, and it may say otherwise."""
+    story = resumable().speaks(3.0).outputs().after(5.0).ends_turn().drops().comes_up()
+    assert story.life.withholding
+    assert not story.reaches("answer").life.withholding
+    assert story.outputs().life.answering
 
 
 def test_tool_calls_of_a_repeat_are_pending_like_any_other() -> None:

@@ -160,7 +160,8 @@ class Walk:
         assert len(answers) == len(set(answers))
         turn = story.life.scene.situation
         assert not turn.flowing or (turn.answering and not turn.withhold)
-        if now.link == "up" and (now.turn_open or turn.withhold) and not (turn.generated or turn.pending):
+        awaited = now.turn_open or (turn.withhold and not turn.given_up)
+        if now.link == "up" and awaited and not (turn.generated or turn.pending):
             patient = story.life.scene.policy.answer_timeout is not None
             assert not patient or turn.at("answer") is not None  # P10: an answer that is owed, or begun, is awaited
         if story.life.journal.waiting:

@@ -173,10 +173,12 @@ def a_connection_without_a_sign_of_life_or_an_answer_is_treated_as_dropped(step:
 def an_answer_that_is_owed_is_awaited(step: Step) -> None:
     """P10: to the last of it, and to the end of the turn if that need not wait for playback; but not while tools run.
 
-    Nor where the model may choose to be silent. Behind an answer that is being played a question is awaited, once.
+    Nor where the model may choose to be silent, nor one that was given up. Behind an answer that is being played a
+    question is awaited, once.
     """
     after = step.after
-    due = not after.stalled and behind(after) if after.generated else after.turn_open or after.withhold > 0
+    repeated = after.withhold > 0 and not after.given_up
+    due = not after.stalled and behind(after) if after.generated else after.turn_open or repeated
     due = due and after.link == "up" and not after.pending and step.policy.answer_timeout is not None
     assert (after.at("answer") is not None) == due
 
@@ -186,7 +188,7 @@ def an_answer_has_its_time_from_when_it_was_demanded(step: Step) -> None:
     """P10."""
     assert isinstance(step.event, ev.InputAccepted)
     before, timeout = step.before, step.policy.answer_timeout
-    idle = not (before.turn_open or before.withhold or before.pending)
+    idle = not (before.turn_open or (before.withhold and not before.given_up) or before.pending)
     if before.generated and not before.stalled and before.at("answer") is None:
         idle = not before.pending
     if step.event.demands_answer and idle and timeout is not None:

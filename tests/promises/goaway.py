@@ -10,7 +10,8 @@ from relive.core import effects as do, events as ev
 def at_safe_point(step: Step) -> bool:
     """Nothing unwritten, no turn open, no answer owed, no tool pending; the handle covers the last turn or is late."""
     after = step.after
-    quiet = not (after.user_turn or after.owed or after.answering or after.returning or after.withhold or after.pending)
+    repeat = after.withhold and not after.given_up
+    quiet = not (after.user_turn or after.owed or after.answering or after.returning or repeat or after.pending)
     covered = after.resumable and after.turn_covered
     late = after.now >= max(after.ended_at, after.active_at) + step.policy.late_handle
     return quiet and not step.waiting and after.checkpoint is not None and (covered or late)

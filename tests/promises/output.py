@@ -55,6 +55,7 @@ def on_loss_nothing_is_delivered_any_more(step: Step) -> None:
         assert not step.after.flowing
         assert not step.after.generated
         assert step.after.withhold == 0
+        assert not step.after.given_up
 
 
 @promise()
@@ -90,9 +91,34 @@ def turn_complete_follows_if_no_output_comes_within_answer_timeout(step: Step) -
     assert step.ordered(do.CompleteTurn) == [do.CompleteTurn()] * step.given_up
     if step.lost:
         return
-    assert step.after.withhold == 0
     assert not step.after.returning
     assert step.path in ((before.state,), ("DRAINING", "RESUMING"))
+
+
+@promise(deadlines=("answer",), states=LIVE)
+def what_is_given_up_here_is_kept_back_to_the_end_of_its_turn(step: Step) -> None:
+    """P17: the server may still end it, and the next question must not be taken for answered by that."""
+    before, after = step.before, step.after
+    asked = any(position <= before.asked_at for position in before.owed) or (before.withhold > 0 and before.demanded)
+    if not step.lost and after.link == "up":
+        assert after.given_up == asked
+        assert after.withhold == asked
+
+
+@promise()
+def what_is_given_up_is_so_until_its_turn_ends_or_its_connection(step: Step) -> None:
+    """P17: or the server, that has heard the next question and not ended the turn, has plainly forgotten it."""
+    before, after = step.before, step.after
+    if after.given_up:
+        assert after.withhold == 1
+        assert before.given_up or step.event == ev.DeadlineReached("answer")
+    elif before.given_up and not _rolls_back(step) and step.event != ev.DeadlineReached("answer"):
+        if isinstance(step.event, (ev.OutputStarted, ev.ToolCalled)):
+            margin = max(step.policy.coverage_margin, before.round_trip or 0.0)
+            assert before.owed[0] <= step.life.journal.reached(step.now - margin)
+            assert after.answering
+        else:
+            assert isinstance(step.event, ev.TurnEnded)
 
 
 @promise()
@@ -120,8 +146,10 @@ def output_opens_a_turn_or_goes_on_with_one(step: Step) -> None:
 
 @promise(ev.OutputStarted, states=LIVE)
 def output_that_began_has_its_time_to_go_on(step: Step) -> None:
-    """P10: unless tools run for it, or all of it has come; a repeat has it as well."""
-    if step.policy.answer_timeout is not None and not (step.after.pending or step.after.generated):
+    """P10: unless tools run for it, or all of it has come; a repeat has it as well, and what was given up has none."""
+    if step.after.given_up and not step.after.owed:
+        assert step.after.at("answer") is None
+    elif step.policy.answer_timeout is not None and not (step.after.pending or step.after.generated):
         assert step.due("answer") == step.policy.answer_timeout
 
 

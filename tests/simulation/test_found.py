@@ -207,6 +207,24 @@ FOUND: Final = {
     "a process dies in the instant in which a save takes too long": Plan(
         seconds=80.0, steps=(Step(fault=SlowStore()), Step(fault=Crash(down=0.0), times=2, every=2.0))
     ),
+    # P17: what came of an answer that had been given up was the answer to the next question, and so on to the end: a
+    # pause in an answer, thoughts of half a minute before tools are called, and a repeat that took as long.
+    "an answer pauses for longer than we wait": Plan(
+        service=Service(connection=None), talk=Conversation(audio=AudioSchedule(rate=0.03), turns=(Turn(answer=60.0),)),
+        seconds=300.0,
+    ),
+    "the model thinks for longer than we wait, and then calls tools": Plan(
+        seconds=220.0, service=Service(connection=None, thinking=35.0),
+        talk=Conversation(turns=(Turn(answer=12.0, tools=2, pause=20.0),)),
+    ),
+    "an answer that was given up is repeated later than we wait": Plan(
+        seconds=70.0, service=Service(thinking=13.0), client=Client(policy={"answer_timeout": 8.0}),
+        talk=Conversation(turns=(Turn(answer=4.0, pause=20.0),)),
+    ),
+    "a late answer begins in the instant in which the next question arrives": Plan(
+        seconds=70.0, service=Service(latency=0.04, thinking=8.5), client=Client(policy={"answer_timeout": 8.0}),
+        talk=Conversation(turns=(Turn(kind="marked", pause=0.5), Turn())),
+    ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(
         Step(fault=Silence(), at=210.7), seconds=290.0, turns=(Turn(),), connection=80.0, lead=None, thinking=1.0

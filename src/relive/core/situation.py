@@ -123,6 +123,10 @@ class Situation:
     "The turn was cut by a loss. It may come back from a replay, and the application waits for its end."
     withhold: int = 0
     "Repeated answers still to be kept from the application."
+    demanded: bool = False
+    "The last of these was asked for by a frame, and not by speech, so that it comes some time."
+    given_up: bool = False
+    "Nobody waits for it any more, nor for the rest of an answer that stopped, but it is kept back if it comes."
     repeats: int = 0
     "Those that are not kept from it. What comes may be one of them, and proves nothing of a later question."
     ended_at: float = 0.0

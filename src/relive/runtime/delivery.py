@@ -66,12 +66,11 @@ class Delivery:
         elif situation.flowing:
             return self.inbox.put(frame)  # by far the most frequent case
         else:
+            self._began(ev.OutputStarted(number))
             if situation.withhold:
                 self._withhold_repeat()
             else:
                 self.inbox.put(frame)
-            self._seen = self.counts.received
-            self._tell(ev.OutputStarted(number))
         return self.inbox.full
 
     def output_at(self, sign: float) -> float:
@@ -96,17 +95,25 @@ class Delivery:
         self._notice("reader_stalled", f"{self.inbox.size} bytes wait to be received; reading pauses", None)
         await self.inbox.room()
 
+    def _began(self, event: ev.OutputStarted) -> None:
+        """Output: whether it is delivered, the core says then."""
+        self._seen = self.counts.received
+        self._tell(event)
+
     def _heard(self, frame: bytes, reading: wire.Reading) -> None:
+        events = reading.events
+        if events and isinstance(events[0], ev.OutputStarted):
+            self._began(events[0])
+            events = events[1:]
+        else:
+            self._seen += 1
         withholding = self._situation.withhold > 0
         for role, text in reading.text:
             if role == "user" or not withholding:  # what the application does not hear again was not said again
                 self.transcript.heard(role, text, self._situation.number)
         self._deliver(frame, reading, withholding=withholding)
-        self._seen += 1
-        for event in reading.events:
-            if isinstance(event, ev.OutputStarted):
-                self._seen = self.counts.received
-            elif isinstance(event, ev.TurnEnded):
+        for event in events:
+            if isinstance(event, ev.TurnEnded):
                 self.transcript.turn_ended()
             elif isinstance(event, ev.GoAwayReceived):
                 self.counts.go_aways += 1

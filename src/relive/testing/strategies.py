@@ -185,7 +185,7 @@ def services() -> SearchStrategy[Service]:
         lead=_of(usual.lead, None, 0.0, 2.0, 10.0),
         setup=_of(usual.setup, 0.0, 0.3),
         latency=_of(usual.latency, 0.04),
-        thinking=_of(usual.thinking, 0.0, 1.0),
+        thinking=_of(usual.thinking, 0.0, 1.0, 35.0),
         late=_of(usual.late, 0.0, 1.5),
         every=_of(usual.every, 5.0),
         while_busy=_of(usual.while_busy, "empty", "not_resumable", "handle"),

@@ -28,6 +28,8 @@ def begin_answer(scene: Scene, _event: object) -> None:
 
 def _begin(scene: Scene) -> None:
     s, journal = scene.situation, scene.journal
+    if s.given_up and s.owed and s.owed[0] <= journal.reached(s.now - scene.margin()):
+        s.withhold, s.given_up = 0, False  # the next question would have ended that turn: the server has forgotten it
     if s.withhold:
         return
     if not s.answering:
@@ -73,6 +75,7 @@ def end_turn(scene: Scene, _event: object) -> None:
     s.heard_since_up = True
     if s.withhold:
         s.withhold -= 1
+        s.given_up = False
     else:
         _settle(scene)
     s.generated = False
@@ -134,7 +137,7 @@ def _owes_words(s: Situation) -> bool:
         # Only for a question behind it; and only once, for it may be that the service answers it after playback.
         behind = s.owed and (s.withhold or s.owed[-1] > s.asked_at)
         return bool(behind) and not s.stalled
-    return s.turn_open or s.withhold > 0
+    return s.turn_open or (s.withhold > 0 and not s.given_up)
 
 
 def note_calls(scene: Scene, event: ev.ToolCalled) -> None:
@@ -218,7 +221,7 @@ def cut_turn(scene: Scene) -> None:
         s.asked_at = s.owed[0] if s.owed else 0
     s.returning = s.turn_open
     s.answering = s.flowing = s.generated = False
-    s.withhold = 0
+    s.withhold, s.given_up = 0, False
 
 
 def resettle(scene: Scene, again: tuple[int, ...]) -> None:
@@ -233,10 +236,14 @@ def resettle(scene: Scene, again: tuple[int, ...]) -> None:
     if s.returning and not (goes_on or comes_back):
         complete_turn(scene)
     # Also what an earlier replay did not get to: its connection died, and it still waits.
-    repeated = len(set(s.answered).intersection(coming))
+    repeated = set(s.answered).intersection(coming)
+    last = max(repeated, default=None)
+    s.demanded = any(
+        entry.position == last and entry.lane == "reliable" for entry in (*journal.written, *journal.waiting)
+    )
     # Where the model may choose not to answer, a repeat cannot be told from an answer.
-    s.withhold = repeated if scene.policy.withhold_repeats and patient else 0
-    s.repeats = repeated - s.withhold
+    s.withhold = len(repeated) if scene.policy.withhold_repeats and patient else 0
+    s.repeats = len(repeated) - s.withhold
     _await_answer(scene)
 
 
@@ -251,7 +258,10 @@ def complete_turn(scene: Scene) -> None:
 def stop_expecting(scene: Scene, _event: object) -> None:
     """A cut turn did not come back, or not whole, or a repeat did not come, or not whole: stop waiting for it."""
     s = scene.situation
-    s.withhold = 0
+    # The server may still answer what was asked by a frame, and ends its turn when the next is asked: neither is about
+    # the next question. (After speech there may be nothing to come, and what comes may be about more that was said.)
+    s.given_up = any(position <= s.asked_at for position in s.owed) or (s.withhold > 0 and s.demanded)
+    s.withhold = int(s.given_up)
     if s.answering:
         if not s.interrupted:
             scene.order(do.Interrupt())

@@ -52,6 +52,8 @@ def certain(facts: Facts, client: int) -> bool:
     if _overlapped(asked, [step.at for step in steps if is_loss(step)], handles):
         return False
     spoken = any(sent.item.kind == "stream_end" for sent in ledger.sent)
+    if spoken and facts.plan.service.thinking >= facts.policy.answer_timeout:
+        return False  # speech whose answer was given up may be answered after all: nobody demanded it by name
     if spoken and not facts.indexed and sum(len(story.life.verdicts) for story in stories) > 1:
         return False
     counts = [story.life.stats for story in stories]
@@ -111,6 +113,30 @@ def answers_are_whole(facts: Facts) -> Iterator[Violation]:
                     f"of the answer to item {exchange.number} {exchange.chunks} chunks were heard, not "
                     f"{' or '.join(map(str, sorted(whole)))}; it was cut {exchange.cut} times",
                 )
+
+
+def answers_are_not_cut_for_nothing(facts: Facts) -> Iterator[Violation]:
+    """P17: a turn that ends with nothing heard was ended by us, or by the user, who asked the next question.
+
+    Where all questions are typed: the server interrupts itself for nothing else. An application that is off by one
+    hears nothing any more, since each question cuts the answer to the last.
+    """
+    if any(turn.kind not in ("typed", "text") for turn in facts.plan.talk.turns) or not facts.policy.withhold_repeats:
+        return
+    for ledger in facts.history.clients:
+        user, stories = ledger.user, facts.of_client(ledger.number)
+        if not certain(facts, ledger.number) or any(story.life.crashed for story in stories):
+            continue
+        nexts = [exchange.asked for exchange in user.asked[1:]] + [inf]
+        empty = [
+            exchange
+            for exchange, asked_next in zip(user.asked[: user.ended], nexts, strict=False)
+            if exchange.cut and not exchange.chunks and exchange.ended is not None and exchange.ended < asked_next
+        ]
+        completed = sum(record.what == "turn_complete" for story in stories for record in story.kinds["made"])
+        if len(empty) > completed:
+            what = f"{len(empty)} turns ended with nothing heard, {completed} of them were completed by us"
+            yield stories[-1].wrong("P17", empty[completed].ended or 0.0, what)
 
 
 def answers_come(facts: Facts) -> Iterator[Violation]:
@@ -309,6 +335,6 @@ def calls_come_to_an_end(facts: Facts) -> Iterator[Violation]:
 
 
 CHECKS: Final = (
-    turns_end_once, answers_come, answers_are_whole, losses_are_told, interruptions_are_told,
-    delivered_is_what_was_read, only_repeats_are_withheld, calls_come_to_an_end,
+    turns_end_once, answers_come, answers_are_whole, answers_are_not_cut_for_nothing, losses_are_told,
+    interruptions_are_told, delivered_is_what_was_read, only_repeats_are_withheld, calls_come_to_an_end,
 )  # fmt: skip

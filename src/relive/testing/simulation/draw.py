@@ -50,6 +50,8 @@ class Profile:
     scenes: bool
     "Whether there is one."
     about: str
+    slow: bool = False
+    "Whether the model thinks for about as long as an answer is waited for, or longer."
 
 
 PROFILES: Final = MappingProxyType({
@@ -57,6 +59,7 @@ PROFILES: Final = MappingProxyType({
     "light": Profile(0, 2, scenes=False, about="a fault now and then"),
     "default": Profile(0, 4, scenes=True, about="a few faults, and a scene"),
     "heavy": Profile(6, 14, scenes=True, about="one fault after the other, and a scene"),
+    "slow": Profile(0, 4, scenes=True, slow=True, about="the default, with a model that thinks longer than we wait"),
 })  # fmt: skip
 
 
@@ -83,6 +86,8 @@ def draw(seed: int, index: int, *, profile: str = "default", rate: float = 1.0) 
     if how.scenes:
         name, nth = _dealt(seed, index)
         plan = SCENES[name](plan, Deal(nth, chance))
+    if how.slow:
+        plan = _slowed(chance, plan)
     return attrs.evolve(plan, steps=tuple(sorted(plan.steps, key=lambda step: step.at)))
 
 
@@ -127,6 +132,16 @@ def _ordinary(chance: Chance, rate: float) -> Plan:
             policy=_policy(chance),
         ),
     )
+
+
+def _slowed(chance: Chance, plan: Plan) -> Plan:
+    settings = dict(plan.client.policy)
+    if chance.random() < 0.5:
+        settings["answer_timeout"] = 8.0
+    client = attrs.evolve(plan.client, policy=settings)
+    wait = client.make_policy().answer_timeout or 8.0
+    thinking = wait + chance.choice((-0.5, 0.5, 2.0, 5.0, 15.0, wait + 1.0))
+    return attrs.evolve(plan, service=attrs.evolve(plan.service, thinking=thinking), client=client)
 
 
 def _audio(chance: Chance, rate: float) -> AudioSchedule:
