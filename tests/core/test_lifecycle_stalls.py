@@ -142,10 +142,12 @@ def test_a_drain_goes_on_after_an_answer_that_stalled_twice() -> None:
 
 def test_what_comes_of_an_answer_that_is_over_is_kept_back() -> None:
     """P17: its connection is still there, and the application has had the end of its turn."""
-    story = answering().reaches("answer").comes_up().outputs().reaches("answer").after(5.0).outputs()
+    story = answering().reaches("answer").comes_up().outputs().reaches("answer")
+    assert story.deadlines == {}
+    story.after(5.0).outputs()
     assert story.life.withholding
     assert not story.life.answering
-    assert story.deadlines == {}
+    assert story.deadlines["answer"] == TIMEOUT
     assert not story.generates().ends_turn().life.withholding
     assert story.asks("next").outputs().life.answering
     assert not story.ends_turn().life.snapshot().turn_open
@@ -173,6 +175,24 @@ def test_a_server_that_has_forgotten_the_answer_answers_the_next_question() -> N
     story = answering().reaches("answer").comes_up().outputs().reaches("answer").asks("next").after(2.0).outputs()
     assert story.life.answering
     assert not story.ends_turn().life.snapshot().turn_open
+
+
+def test_what_comes_after_all_is_kept_back_to_its_end_whatever_is_asked_meanwhile() -> None:
+    """P17: an answer is never heard in part; a server may go on with the one before it turns to the next."""
+    story = answering().reaches("answer").comes_up().outputs().reaches("answer").after(5.0).outputs()
+    story.asks("next").after(10.0).outputs()
+    assert story.life.withholding
+    assert not story.generates().ends_turn().life.withholding
+    assert story.outputs().life.answering
+    assert not story.ends_turn().life.snapshot().turn_open
+
+
+def test_what_comes_after_all_and_stops_again_is_given_up_again() -> None:
+    """P10 P17."""
+    story = answering().reaches("answer").comes_up().outputs().reaches("answer").after(5.0).outputs().reaches("answer")
+    assert story.path == []
+    assert story.deadlines == {}
+    assert story.asks("next").interrupts().ends_turn().outputs().life.answering
 
 
 def test_the_next_question_after_that_costs_a_connection_again() -> None:

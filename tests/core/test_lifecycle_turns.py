@@ -221,7 +221,7 @@ def test_a_repeat_that_comes_after_all_is_kept_back() -> None:
     """P17: whoever repeats slowly has not forgotten."""
     story = repeated().reaches("answer").after(60.0).outputs()
     assert story.life.withholding
-    assert story.deadlines == {}
+    assert story.deadlines["answer"] == CALM.answer_timeout
     assert not story.generates().ends_turn().life.withholding
     assert story.asks("next").outputs().life.answering
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from relive.core import effects as do
+from relive.core import backoff, effects as do, guards
 from relive.core.actions import ending, flowing, opening, turns
 from relive.core.checkpoint import Checkpoint
 from relive.core.compiled import Compiled
@@ -281,3 +281,127 @@ def _no_seed() -> Any:
     from relive.core.events import SeedAnswered
 
     return SeedAnswered()
+
+
+@bug("P3")
+def the_first_strike_is_the_last(patch: pytest.MonkeyPatch) -> None:
+    """A handle is condemned as soon as one resume from it has died young or stayed mute."""
+    doubts = ("handle_dead", "limit", "handle_doubted")
+    _act(patch, handle_useless=lambda scene, _event: scene.situation.judgement in doubts)
+
+
+@bug("P7")
+def speech_is_no_turn(patch: pytest.MonkeyPatch) -> None:
+    """A drain ends in the middle of the user's speech."""
+    _blind(patch, user_turn=False)
+
+
+@bug("P7")
+def no_handle_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """A drain ends with the turn, although its handle would have come a moment later."""
+    _blind(patch, resumable=True, turn_covered=True)
+
+
+def _blind(patch: pytest.MonkeyPatch, **seen: Any) -> None:
+    """Have this seen where it is asked for a safe point, whatever there is."""
+    at_safe_point = guards.at_safe_point
+
+    def blindly(scene: Scene) -> bool:
+        there = {name: getattr(scene.situation, name) for name in seen}
+        for name, value in seen.items():
+            setattr(scene.situation, name, value)
+        try:
+            return at_safe_point(scene)
+        finally:
+            for name, value in there.items():
+                setattr(scene.situation, name, value)
+
+    patch.setattr(guards, "at_safe_point", blindly)
+
+
+@bug("P8")
+def no_connection_is_too_old(patch: pytest.MonkeyPatch) -> None:
+    """`rotate_after` does nothing."""
+    patch.setattr(opening, "arm_rotation", lambda _scene: None)
+
+
+@bug("P10")
+def an_answer_has_all_the_time(patch: pytest.MonkeyPatch) -> None:
+    """An answer that is owed is awaited for three times as long as the policy says."""
+    _stretch(patch, "answer", 3.0)
+
+
+@bug("P10")
+def a_probe_has_no_time(patch: pytest.MonkeyPatch) -> None:
+    """A probe is given up after a fifth of its time."""
+    _stretch(patch, "silence", 0.2)
+
+
+@bug("P19")
+def the_application_has_no_time(patch: pytest.MonkeyPatch) -> None:
+    """The application's hook is given up after a fifth of its time."""
+    _stretch(patch, "seed", 0.2)
+
+
+def _stretch(patch: pytest.MonkeyPatch, deadline: str, factor: float) -> None:
+    arm = Scene.arm
+    patch.setattr(
+        Scene, "arm", lambda self, name, delay: arm(self, name, delay * factor if name == deadline else delay)
+    )
+
+
+@bug("P11")
+def all_waits_are_long(patch: pytest.MonkeyPatch) -> None:
+    """The first wait may be as long as the last."""
+    delay = backoff.delay
+    patch.setattr(backoff, "delay", lambda _attempt, jitter, **how: delay(30, jitter, **how))
+
+
+@bug("P13")
+def a_gap_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    """The verdict does not say that frames could not be kept."""
+    verdict = opening._verdict
+
+    def cheerful(scene: Scene, replay: Replay, kind: str, reason: str) -> do.Verdict:
+        said = verdict(scene, replay, kind, reason)
+        return attrs.evolve(said, kind="resumed") if said.kind == "resumed_with_gap" else said
+
+    patch.setattr(opening, "_verdict", cheerful)
+
+
+@bug("P17")
+def calls_are_cancelled_last(patch: pytest.MonkeyPatch) -> None:
+    """On a loss the turn is interrupted first, and then its calls are cancelled."""
+    cut_turn = turns.cut_turn
+
+    def in_disorder(scene: Scene) -> None:
+        cut_turn(scene)
+        scene.orders.sort(key=lambda order: isinstance(order, do.CancelCalls))
+
+    patch.setattr(turns, "cut_turn", in_disorder)
+
+
+@bug("P17")
+def a_cut_turn_does_not_end(patch: pytest.MonkeyPatch) -> None:
+    """The application is not told that a turn which was cut is over."""
+    complete_turn = turns.complete_turn
+
+    def quietly(scene: Scene) -> None:
+        complete_turn(scene)
+        scene.orders[:] = [order for order in scene.orders if not isinstance(order, do.CompleteTurn)]
+
+    patch.setattr(turns, "complete_turn", quietly)
+
+
+@bug("P19")
+def the_application_is_not_told_why(patch: pytest.MonkeyPatch) -> None:
+    """The application's hook is told that there was no handle, whatever the reason is."""
+    ask_seed = ending.ask_seed
+
+    def evasively(scene: Scene, event: object) -> None:
+        ask_seed(scene, event)
+        scene.orders[:] = [
+            attrs.evolve(o, reason="no_handle") if isinstance(o, do.AskSeed) else o for o in scene.orders
+        ]
+
+    _act(patch, ask_seed=evasively)

@@ -126,7 +126,7 @@ class Situation:
     demanded: bool = False
     "The last of these was asked for by a frame, and not by speech, so that it comes some time."
     given_up: bool = False
-    "Nobody waits for it any more, nor for the rest of an answer that stopped, but it is kept back if it comes."
+    "Nobody waits for it any more, but it is kept back if it comes; the same of an answer that was given up."
     repeats: int = 0
     "Those that are not kept from it. What comes may be one of them, and proves nothing of a later question."
     ended_at: float = 0.0

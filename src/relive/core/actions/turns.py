@@ -28,8 +28,9 @@ def begin_answer(scene: Scene, _event: object) -> None:
 
 def _begin(scene: Scene) -> None:
     s, journal = scene.situation, scene.journal
-    if s.given_up and s.owed and s.owed[0] <= journal.reached(s.now - scene.margin()):
-        s.withhold, s.given_up = 0, False  # the next question would have ended that turn: the server has forgotten it
+    if s.given_up:
+        # It comes after all, and is kept back to its end; or the server has forgotten it, and this is the next answer.
+        s.withhold, s.given_up = int(not _has_forgotten(scene)), False
     if s.withhold:
         return
     if not s.answering:
@@ -40,6 +41,13 @@ def _begin(scene: Scene) -> None:
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
     s.interrupted = False
+
+
+def _has_forgotten(scene: Scene) -> bool:
+    """Whether the server had certainly heard the next question before it said this: that would have ended the turn."""
+    s = scene.situation
+    way = scene.margin() if s.round_trip is None else 2.0 * s.round_trip
+    return bool(s.owed) and s.owed[0] <= scene.journal.reached(math.nextafter(s.now - way, -math.inf))
 
 
 def await_more(scene: Scene, event: ev.OutputHeard) -> None:
@@ -260,7 +268,8 @@ def stop_expecting(scene: Scene, _event: object) -> None:
     s = scene.situation
     # The server may still answer what was asked by a frame, and ends its turn when the next is asked: neither is about
     # the next question. (After speech there may be nothing to come, and what comes may be about more that was said.)
-    s.given_up = any(position <= s.asked_at for position in s.owed) or (s.withhold > 0 and s.demanded)
+    s.demanded = any(position <= s.asked_at for position in s.owed) or (s.withhold > 0 and s.demanded)
+    s.given_up = s.demanded
     s.withhold = int(s.given_up)
     if s.answering:
         if not s.interrupted:

@@ -5,7 +5,8 @@ promised and not kept. They look at what happened from outside: what was sent, h
 reported and counted, and what the server consumed. What nobody can know (after a crash, in a black hole) is no
 violation; each checker says what it leaves out.
 
-By theme: `checks_handles` (P1–P5), `checks_connections` (P6–P10, P12), `checks_retries` (P11), `checks_input` (P13–P16)
+By theme: `checks_handles` (P1–P5), `checks_connections` (P6–P10, P12), with `checks_deadlines` that what is awaited is
+given its time, and no more; `checks_retries` (P11), `checks_input` (P13–P16)
 with the account of `checks_timeline`, `checks_output` (P17, P18), `checks_ending` (P19–P22), `checks_seeing` (P23).
 `checks_facts` sorts a history for all of them, `checks_coverage` says what happened in it at all.
 """
@@ -17,6 +18,7 @@ from typing import Final, TypeAlias
 
 from relive.testing.simulation import (
     checks_connections,
+    checks_deadlines,
     checks_ending,
     checks_handles,
     checks_input,
@@ -45,6 +47,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     noted,
     *checks_handles.CHECKS,
     *checks_connections.CHECKS,
+    *checks_deadlines.CHECKS,
     *checks_retries.CHECKS,
     *checks_input.CHECKS,
     *checks_output.CHECKS,
@@ -53,7 +56,9 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
-TIMED: Final[frozenset[Check]] = frozenset((*checks_connections.CHECKS, *checks_retries.CHECKS))
+TIMED: Final[frozenset[Check]] = frozenset((
+    *checks_connections.CHECKS, *checks_deadlines.CHECKS, *checks_retries.CHECKS,
+))  # fmt: skip
 "Those that look at times: not asked where a machine made them (`History.scale`)."
 
 

@@ -91,10 +91,12 @@ def drains_at_safe_points(facts: Facts) -> Iterator[Violation]:
     That a point is not safe, and that one certainly is, is told from what was sent and read on this connection alone:
     points in between, where a turn may or may not be over, are left to the machine.
     """
+    if facts.misled:
+        return
     for story in facts.stories:
         if not any(step.data[1] == "DRAINING" for step in story.moves):
             continue
-        talk = _Talk(story)
+        talk = _Talk(story, facts.policy.late_handle)
         steps = iter(story.steps)
         following = next(steps, None)
         for record in story.walk:
@@ -116,12 +118,14 @@ def drains_at_safe_points(facts: Facts) -> Iterator[Violation]:
 class _Talk:
     """What can be told of the conversation on the connection that there is."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Story, late_handle: float) -> None:
         self._verdicts = iter(story.life.verdicts)
         self._answers = {sent.item.number: sent.item.ids for sent in story.ledger.sent if sent.item.ids}
         self._calls: set[str] = set()
         self._plain = False
         self._asks = 0
+        self._late_handle = late_handle
+        self._quiet_since = -inf
         self._answering = self._over = self._covered = self._activity = False
 
     def read(self, record: Record) -> None:
@@ -137,7 +141,8 @@ class _Talk:
         if what in _ASKS:
             self._plain &= not self._asks and not self._answering
             self._asks += 1
-        self._activity = what == "activity_start" or (self._activity and what != "activity_end")
+        if record.data[1] == "ok":
+            self._activity = what == "activity_start" or (self._activity and what != "activity_end")
         self._over &= what not in _ASKS
         self._calls.difference_update(self._answers.get(record.data[0], ()))
 
@@ -149,6 +154,7 @@ class _Talk:
             verdict = next(self._verdicts, None)
             self._plain = verdict is not None and not verdict.replayed and not record.data[2]
             self._asks = 0
+            self._quiet_since = record.at
             self._answering = self._over = self._covered = False
         elif what == "InputAccepted":
             self._over = False
@@ -157,6 +163,7 @@ class _Talk:
         elif what == "TurnEnded":
             self._asks, self._answering = max(0, self._asks - 1), False
             self._over, self._covered = True, False
+            self._quiet_since = record.at
         elif what == "CheckpointReceived":
             self._covered = True
         elif what in ("CheckpointWithheld", "DeadlineReached(answer)", "Interrupted"):
@@ -166,6 +173,10 @@ class _Talk:
         """Why this is certainly no safe point."""
         if record.data[2]:
             return f"{record.data[2]} frames are unwritten"
+        if self._activity:
+            return "the user's turn is open"
+        if not self._covered and record.at < self._quiet_since + self._late_handle - EPS:
+            return "no handle covers the last turn, and one may be late"
         return "a turn is open" if self._plain and self._answering else ""
 
     def safe(self, record: Record) -> bool:

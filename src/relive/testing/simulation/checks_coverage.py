@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from relive.testing.simulation.checks_facts import LIVE, Facts, Story, seconds_of
@@ -37,6 +38,7 @@ MUST_HAPPEN: Final = (
     "crashed with a stale store",
     "the store failed",
     "backed off",
+    "waited longer than for a first attempt",
     "waited for quota",
     "gave up",
     "a final refusal",
@@ -115,6 +117,11 @@ def _story(facts: Facts, story: Story) -> Iterator[str]:
             yield "backed off"
         if dest == "CLOSED" and source not in LIVE:
             yield "closed while no connection was up"
+    longest = max(
+        [after.at - wait.at for wait, after in pairwise(story.moves) if wait.data[1] == "WAITING"], default=0.0
+    )
+    if facts.policy.retry_base < longest < facts.policy.quota_delay:
+        yield "waited longer than for a first attempt"
     stats, failure = story.life.stats, story.life.failure
     if failure is not None and failure.cause in _FAILURES:
         yield _FAILURES[failure.cause]

@@ -42,17 +42,23 @@ def _verdict(story: Story, step: Record, verdict: Any, *, lost: bool, said: bool
         yield story.wrong("P19", step.at, f"{verdict} after {step.data[0]}")
     if verdict.kind == "not_restored" and not (lost and verdict.reason):
         yield story.wrong("P19", step.at, f"{verdict}, and HANDLE_EXPIRED was not passed, or no reason is given")
+    if restored and (verdict.kind == "resumed_with_gap") != bool(verdict.dropped):
+        yield story.wrong("P13", step.at, f"{verdict}, and {verdict.dropped} frames could not be kept")
     if verdict.kind == "fresh" and (lost or said):
         yield story.wrong("P19", step.at, "fresh, although there was a conversation")
 
 
 def losses_have_reasons(facts: Facts) -> Iterator[Violation]:
-    """P19: context is lost as `no_handle` only if none is known, and to the store only if that was in trouble."""
+    """P19: context is lost as `no_handle` only if none is known, and to the store only if that was in trouble.
+
+    The hook is told the reason that the verdict gives.
+    """
     for story in facts.stories:
         known: str | None = None
         dead: set[str | None] = set()
         reasons = iter([verdict.reason for verdict in story.life.verdicts if verdict.kind == "not_restored"])
         at_loss: str | None = None
+        told: str | None = None
         pending = False
         for record in story.walk:
             if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data:
@@ -64,17 +70,33 @@ def losses_have_reasons(facts: Facts) -> Iterator[Violation]:
             elif record.kind == "step" and record.data[1] == "HANDLE_EXPIRED" != record.data[0]:
                 at_loss, known, pending = known, None, True
                 dead.add(at_loss)  # whatever the reason: it is not used again
+            elif record.kind == "asked":
+                told = record.what
             elif record.kind == "step" and record.what == "ConnectionOpened":
                 if pending and record.data[0] == "CONNECTING":
-                    reason = next(reasons, None)
-                    if reason == "no_handle" and at_loss is not None:
-                        yield story.wrong("P19", record.at, f"not_restored(no_handle), although {at_loss} was known")
-                    if reason == "store_unavailable" and not facts.faults & {"SlowStore", "FailingStore"}:
-                        yield story.wrong("P19", record.at, "not_restored(store_unavailable), and the store was there")
-                    if reason == "session_limit" and facts.plan.client.compressed:
-                        yield story.wrong("P19", record.at, "not_restored(session_limit) of a session that has none")
-                pending = False
+                    reason = next(reasons, "")
+                    wrong = _wrong_reason(facts, reason, at_loss)
+                    if told is not None and told != reason:
+                        wrong = f"and the application was told that it was {told}"
+                    if wrong:
+                        yield story.wrong("P19", record.at, f"not_restored({reason}), {wrong}")
+                pending, told = False, None
                 known = None if record.data[0] == "CONNECTING" else known
+
+
+def _wrong_reason(facts: Facts, reason: str, handle: str | None) -> str:
+    """What speaks against this reason for a loss of context at which this handle was known; nothing if it may be so."""
+    match reason:
+        case "no_handle" if handle is not None:
+            return f"although {handle} was known"
+        case "expired" if handle is None:
+            return "although no handle was known"
+        case "store_unavailable" if not facts.faults & {"SlowStore", "FailingStore"}:
+            return "and the store was there"
+        case "session_limit" if facts.plan.client.compressed:
+            return "of a session that has none"
+        case _:
+            return ""
 
 
 def the_hook_is_asked_once(facts: Facts) -> Iterator[Violation]:

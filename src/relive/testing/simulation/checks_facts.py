@@ -146,6 +146,11 @@ class Facts:
         return frozenset(self.history.faults)
 
     @cached_property
+    def misled(self) -> bool:
+        """Whether the machine was told of input that there was not, so that it may be wrong about turns."""
+        return any(fault.what == "Stray" and fault.data.get("fact") == "InputAccepted" for fault in self.struck)
+
+    @cached_property
     def prompt(self) -> bool:
         """Whether what one side does is known to the other at once."""
         return not self.plan.service.latency and not self.faults & HANDS_OFF

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
 
+from relive.testing.simulation.checks_connections import LOST
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
 from relive.testing.simulation.outcome import Violation
@@ -207,6 +209,41 @@ def a_given_handle_wins_over_the_store(facts: Facts) -> Iterator[Violation]:
                 yield story.wrong("P2", opened.at, "the store was asked, although the caller gave a handle")
 
 
+def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
+    """P3: a handle is too old `handle_ttl` after the last connection ended, and given up after `handle_strikes`.
+
+    What a store has had for longer than that is not judged: no connection of this process has ended yet.
+    """
+    policy = facts.policy
+    for story in facts.stories:
+        left: float | None = None
+        presented, strikes = "", Counter[str]()
+        last: Record | None = None
+        for record in story.walk:
+            if record.kind == "open":
+                presented = record.data[1] or ""
+            elif record.kind == "step":
+                last = record
+                lost = record.what in LOST and record.data[0] in LIVE and record.data[1] not in LIVE
+                if record.what == "CheckpointReceived":
+                    presented = ""
+                elif lost:
+                    strikes[presented] += 1
+                if lost or record.what == "ConnectionClosed":
+                    left = record.at
+            elif record.kind == "notice" and record.what == "handle_quarantined" and last is not None:
+                if record.data == "expired" and left is not None:
+                    age = max(facts.wall(record.at), facts.wall(record.at - EPS)) - facts.wall_at_least(left)
+                    if age < policy.handle_ttl - EPS:
+                        yield story.wrong("P3", record.at, f"a handle was given up for its age, which was {age:.1f} s")
+                resumes = strikes[presented]
+                doubted = record.data == "quarantined" and last.what in LOST and last.data[0] in LIVE
+                if doubted and resumes < policy.handle_strikes:
+                    yield story.wrong(
+                        "P3", record.at, f"a handle was given up after {resumes} resumes that came to nothing"
+                    )
+
+
 def saves_in_order(facts: Facts) -> Iterator[Violation]:
     """P4: what is saved was read, stored or given; never an older handle after a newer, never a condemned one.
 
@@ -276,5 +313,6 @@ def tells_no_secret(facts: Facts) -> Iterator[Violation]:
 
 
 CHECKS: Final = (
-    presents_the_newest_usable_handle, a_given_handle_wins_over_the_store, saves_in_order, loads_once, tells_no_secret,
+    presents_the_newest_usable_handle, handles_are_not_given_up_early, a_given_handle_wins_over_the_store,
+    saves_in_order, loads_once, tells_no_secret,
 )  # fmt: skip

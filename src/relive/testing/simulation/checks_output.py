@@ -42,7 +42,7 @@ def certain(facts: Facts, client: int) -> bool:
     """
     if facts.faults & NOISE or "WrongIndices" in facts.faults or facts.policy.answer_timeout is None:
         return False
-    if any(fault.what == "Stray" and fault.data.get("fact") == "InputAccepted" for fault in facts.struck):
+    if facts.misled:
         return False
     stories = facts.of_client(client)
     ledger = facts.history.clients[client]
@@ -201,6 +201,43 @@ def losses_are_told(facts: Facts) -> Iterator[Violation]:
             yield story.wrong("P17", due_at, f"calls {sorted(due)} were rolled back, and the application was not told")
 
 
+def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
+    """P17: first the calls that were rolled back, then that the turn is interrupted; if it does not come back, its end.
+
+    It certainly does not if nothing is written again, nothing waits, and no tool runs for it. Judged where the
+    application receives at once; calls that go with the context itself are told when that is lost.
+    """
+    if "StopReading" in facts.faults or facts.misled:
+        return
+    for story in facts.stories:
+        verdicts = iter(story.life.verdicts)
+        cut = forsaken = False
+        calls: set[str] = set()
+        due = interrupted = inf
+        for record in story.walk:
+            if record.at > due + EPS:
+                yield story.wrong("P17", due, "a cut turn did not come back, and its end was not told")
+                due = inf
+            if record.kind == "made":
+                if record.what == "cancelled" and record.at == interrupted and not forsaken:
+                    yield story.wrong("P17", record.at, "calls were rolled back after the turn was interrupted")
+                interrupted = record.at if record.what == "interrupted" else inf
+                cut = record.what == "interrupted" or (cut and record.what != "turn_complete")
+                due = inf if record.what == "turn_complete" else due
+            elif record.kind == "read" and record.what == "toolCall":
+                calls.update(record.data or ())
+            elif record.kind == "heard" and record.what == "over":
+                cut = False
+            elif record.kind == "step":
+                forsaken = record.data[1] == "HANDLE_EXPIRED"
+                if record.what == "ConnectionOpened":
+                    verdict = next(verdicts, None)
+                    again = verdict is None or verdict.replayed or record.data[2] or calls
+                    due = record.at if cut and not again else inf
+                elif record.data[1] not in LIVE:
+                    due = inf
+
+
 def is_loss(step: Record) -> bool:
     """Whether a connection is gone with this step: they ended it, it fell silent, or we have closed it."""
     lost = step.what in LOST and step.data[0] in LIVE and step.data[1] not in LIVE
@@ -336,5 +373,6 @@ def calls_come_to_an_end(facts: Facts) -> Iterator[Violation]:
 
 CHECKS: Final = (
     turns_end_once, answers_come, answers_are_whole, answers_are_not_cut_for_nothing, losses_are_told,
-    interruptions_are_told, delivered_is_what_was_read, only_repeats_are_withheld, calls_come_to_an_end,
+    losses_are_told_in_order, interruptions_are_told, delivered_is_what_was_read, only_repeats_are_withheld,
+    calls_come_to_an_end,
 )  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Final
 
+from relive.core.policy import Policy
 from relive.testing.simulation.checks_connections import LOST
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
@@ -43,15 +45,21 @@ class _Budget:
             self.sure = at - self.up_at >= stable_after + EPS
         self.up_at = None
 
+    def longest_wait(self, policy: Policy) -> float:
+        """Seconds that the next wait takes at most."""
+        return min(policy.retry_cap, policy.retry_base * 2.0 ** max(0, self.attempts - 1))
+
 
 def budgets_hold(facts: Facts) -> Iterator[Violation]:
     """P11: openings are bounded in a row, in time and in total; giving up comes when a bound is reached, not before.
 
-    An opening after an unstable connection waits, one after a stable connection does not, but for quota.
+    An opening after an unstable connection waits, one after a stable connection does not, but for quota. The longest
+    that a wait can be doubles from one to the next.
     """
     policy = facts.policy
     for story in facts.stories:
         budget, said = _Budget(), ("", None, None)
+        until = inf
         for record in story.walk:
             if record.kind == "open":
                 budget.total += 1
@@ -71,6 +79,12 @@ def budgets_hold(facts: Facts) -> Iterator[Violation]:
                     yield from _after_loss(facts, story, budget, record, is_quota(said[1], said[2], said[0]))
                 if record.what == "ConnectionClosed" or (source in LIVE and dest not in LIVE and record.what in LOST):
                     budget.left(record.at, policy.stable_after)
+                if dest == "WAITING" != source:
+                    quota = is_quota(said[1], said[2], said[0])
+                    until = record.at + budget.longest_wait(policy) + policy.quota_delay * quota
+                elif source == "WAITING" != dest and record.at > until + EPS and budget.sure:
+                    what = f"waited {record.at - until:.3f} s too long for attempt {budget.attempts + 1}"
+                    yield story.wrong("P11", record.at, what)
         failure = story.life.failure
         if failure is not None and failure.cause == "gave_up":
             most = policy.retry_cap + policy.quota_delay
