@@ -116,7 +116,8 @@ def what_is_given_up_is_so_until_it_comes_or_its_connection_ends(step: Step) -> 
         said = isinstance(step.event, (ev.OutputStarted, ev.ToolCalled))
         assert said or isinstance(step.event, ev.TurnEnded) or step.event == ev.DeadlineReached("answer")
         if said:
-            way = 2 * before.round_trip if before.round_trip is not None else step.policy.coverage_margin
+            setup = max(step.policy.coverage_margin, before.least_opening)
+            way = 2 * before.round_trip if before.round_trip is not None else setup
             heard = step.life.journal.reached(step.now - way - 1e-9)
             assert after.answering == (bool(before.owed) and before.owed[0] <= heard)
             assert after.withhold == (not after.answering)

@@ -11,6 +11,7 @@ from relive.testing.simulation.faults import (
     Close,
     CloseInSetup,
     Crash,
+    Duplicate,
     ExpireHandles,
     GoAway,
     HalfOpen,
@@ -224,6 +225,26 @@ FOUND: Final = {
     "a late answer begins in the instant in which the next question arrives": Plan(
         seconds=70.0, service=Service(latency=0.04, thinking=8.5), client=Client(policy={"answer_timeout": 8.0}),
         talk=Conversation(turns=(Turn(kind="marked", pause=0.5), Turn())),
+    ),
+    # P13: what was under way when a handle came was taken for covered. An answer that had begun before a question can
+    # have been heard settled it; and of the first connections of a slow network nobody knew how slow it is.
+    "an answer begins in the instant in which a question is asked, a second away": Plan(
+        seconds=130.0, service=Service(backend="developer", connection=120.0, setup=3.0, latency=1.0, every=5.0),
+        talk=Conversation(
+            turns=(Turn(kind="spoken", pause=0.01, barge_in=0.01), Turn(kind="marked", answer=0.0, pause=0.01))
+        ),
+        steps=(Step(fault=Duplicate(2), at=54.0, times=2, every=0.2),),
+    ),
+    "connections are left before a round trip is measured": Plan(
+        seconds=70.0, talk=Conversation(turns=()),
+        service=Service(backend="developer", connection=200.0, lead=500.0, latency=1.0, every=1.0),
+    ),
+    "a slow network is not measured at all": Plan(
+        service=Service(backend="developer", latency=1.0), client=Client(policy={"probe": False})
+    ),
+    # P6: a false alarm, a stretch of no time that ended with the GoAway was counted as one after it.
+    "a connection is to be left as it comes up": Plan(
+        seconds=60.0, talk=Conversation(begin=8.0), service=Service(connection=20.0, setup=3.0)
     ),
     # P9: a false alarm of the checkers, kept because both ends come at once.
     "an answer is overdue in the instant in which its connection ends": found(

@@ -83,8 +83,13 @@ class Scene:
         )
 
     def margin(self) -> float:
-        """Seconds in which a frame may be on its way, so that a checkpoint without an index need not cover it."""
-        return max(self.policy.coverage_margin, self.situation.round_trip or 0.0)
+        """Seconds in which a frame may be on its way, so that a checkpoint without an index need not cover it.
+
+        While no round trip was measured (the first connection may be left before that, and probes may be off), a setup
+        is one, and some more.
+        """
+        s = self.situation
+        return max(self.policy.coverage_margin, s.least_opening if s.round_trip is None else s.round_trip)
 
     def handle_fresh(self, wall: float) -> bool:
         """Whether a handle whose connection ended at `wall` is still within its time to live."""

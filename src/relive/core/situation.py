@@ -7,6 +7,7 @@ order changes of it.
 
 from __future__ import annotations
 
+import math
 import operator
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -96,6 +97,10 @@ class Situation:
     "When this recovery began, while `attempts` is not 0."
     round_trip: float | None = None
     "The newest one measured, seconds; None before any."
+    dialled_at: float = 0.0
+    "When the dial of the newest connection began, and"
+    least_opening: float = math.inf
+    "the least time that a dial with its setup has taken, seconds: a round trip takes no longer."
     least_round_trip: float = 0.0
     "The least one measured, seconds; 0.0 before any."
     suspect: int = 0
@@ -113,6 +118,8 @@ class Situation:
     "It is delivered, and more of it would tell nothing new. The runtime looks here before it tells of output."
     asked_at: int = 0
     "Position of the last frame that this answer, or the cut one, can be about."
+    heard_at: int = 0
+    "Position of the last frame that can have arrived when this answer began."
     spoken_at: int = 0
     "Position of the last frame that had certainly arrived when this answer began."
     interrupted: bool = False

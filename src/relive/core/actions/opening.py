@@ -54,6 +54,7 @@ def open_(scene: Scene, _event: object) -> None:
 
 def arm_opening(scene: Scene, _event: object) -> None:
     """The dial has begun: from here on its time, and that of the setup, runs."""
+    scene.situation.dialled_at = scene.situation.now
     scene.arm("opening", scene.policy.open_timeout + scene.policy.setup_timeout)
 
 
@@ -122,6 +123,7 @@ def _come_up(scene: Scene, replay: Replay, verdict: do.Verdict) -> None:
     turns.withdraw_answers(scene)
     s.link = "up"
     s.active_at = s.now
+    s.least_opening = min(s.least_opening, s.now - s.dialled_at)
     s.proven = True
     s.resumable = False
     s.proven_position = 0

@@ -34,13 +34,23 @@ def _begin(scene: Scene) -> None:
     if s.withhold:
         return
     if not s.answering:
-        # What the answer can be about: what was written the least round trip ago (the newest may be long out of date,
-        # and longer than the way of this answer; none is exact), and in any case the oldest open question.
+        # What the answer can be about: what can have been heard, and in any case the oldest open question.
         asked = tuple(position for position in s.owed[:1] if position <= journal.last_written)
-        s.asked_at = max((journal.reached(s.now - 0.9 * s.least_round_trip), *asked))
+        s.heard_at = _heard(scene)
+        s.asked_at = max((s.heard_at, *asked))
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
     s.interrupted = False
+
+
+def _heard(scene: Scene) -> int:
+    """Position of the last frame that what the server says now can be about.
+
+    It was written the least round trip ago: the newest may be long out of date, and longer than the way of this answer.
+    None is exact.
+    """
+    s = scene.situation
+    return scene.journal.reached(s.now - 0.9 * s.least_round_trip)
 
 
 def _has_forgotten(scene: Scene) -> bool:
@@ -103,8 +113,10 @@ def _settle(scene: Scene) -> None:
     s.owed = s.owed[len(settled) :]
     if settled:
         # The first is answered for certain. Those behind it were answered with it, or are still on their way. But what
-        # is interrupted before a word of it was heard may have been about speech that nobody was asked to answer.
-        if not s.repeats and (s.answering or not s.interrupted):
+        # is interrupted before a word of it was heard may have been about speech that nobody was asked to answer, and
+        # what began before the question can have been heard was not about that.
+        heard = s.heard_at if s.answering else _heard(scene)
+        if not s.repeats and (s.answering or not s.interrupted) and settled[0] <= heard:
             s.proven_position = settled[0]
         _remember(scene, settled[-1:])
     elif s.answering:

@@ -48,7 +48,9 @@ def frames_flow_while_draining(facts: Facts) -> Iterator[Violation]:
         for began, ended, _ in _drains(story):
             if ended.at - began.at < 3.0:
                 continue
-            first = bisect_left(story.flows, began.at - EPS, key=_at)
+            # Of stretches that begin at that instant the last: one that ended then is of what was before.
+            before = bisect_right(story.flows, began.at + EPS, key=_at) - 1
+            first = max(before, bisect_left(story.flows, began.at - EPS, key=_at))
             for flow in story.flows[first : bisect_right(story.flows, ended.at - 2.0, key=_at)]:
                 if flow.data[0] and not flow.data[1] and flow.data[4]:
                     yield story.wrong("P6", flow.at, f"{flow.data[0]} frames sent while DRAINING, none was written")
