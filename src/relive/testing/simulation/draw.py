@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -52,6 +52,8 @@ class Profile:
     about: str
     slow: bool = False
     "Whether the model thinks for about as long as an answer is waited for, or longer."
+    wild: bool = False
+    "Whether people, networks, services and policies may be unlike any that are to be expected."
 
 
 PROFILES: Final = MappingProxyType({
@@ -60,6 +62,7 @@ PROFILES: Final = MappingProxyType({
     "default": Profile(0, 4, scenes=True, about="a few faults, and a scene"),
     "heavy": Profile(6, 14, scenes=True, about="one fault after the other, and a scene"),
     "slow": Profile(0, 4, scenes=True, slow=True, about="the default, with a model that thinks longer than we wait"),
+    "wild": Profile(0, 4, scenes=False, wild=True, about="a few faults, and nothing that could not be otherwise"),
 })  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def draw(seed: int, index: int, *, profile: str = "default", rate: float = 1.0) 
     if how is None:
         raise PlanError("profile", f"there is no profile {profile!r}; there are {', '.join(PROFILES)}")
     chance = random.Random(f"{seed}:{index}:plan")
-    plan = _ordinary(chance, rate)
+    plan = _ordinary(chance, rate, _WILD if how.wild else _USUAL)
     steps = tuple(_step(chance, plan) for _ in range(chance.randint(how.least, how.most)))
     plan = attrs.evolve(plan, steps=steps)
     if how.scenes:
@@ -105,31 +108,129 @@ def _deck(seed: int, times: int) -> tuple[tuple[str, int], ...]:
     return tuple(cards)
 
 
-def _ordinary(chance: Chance, rate: float) -> Plan:
-    lead = chance.choice((None, 0.0, 2.0, 10.0, 30.0, 50.0))
+@attrs.frozen(kw_only=True)
+class _Manner:
+    """What conversations, services and policies are drawn from. As often as a value stands there, as likely it is."""
+
+    lead: tuple[float | None, ...]
+    begin: tuple[float, ...]
+    connection: tuple[float, ...]
+    setup: tuple[float, ...]
+    latency: tuple[float, ...]
+    thinking: tuple[float, ...]
+    late: tuple[float, ...]
+    every: tuple[float | None, ...]
+    answer: tuple[float, ...]
+    tools: tuple[int, ...]
+    tool_time: tuple[float, ...]
+    pause: tuple[float, ...]
+    barge_in: tuple[float | None, ...]
+    video: tuple[int, ...]
+    hook: tuple[Literal["none", "seed", "refuse", "raise"], ...]
+    policy: dict[str, tuple[Any, ...]]
+
+
+_USUAL: Final = _Manner(
+    lead=(None, 0.0, 2.0, 10.0, 30.0, 50.0),
+    begin=(0.5, 0.5, 3.0),
+    connection=(80.0, 120.0, 180.0, 240.0),
+    setup=(0.0, 0.05, 0.3),
+    latency=(0.0, 0.0, 0.0, 0.04),
+    thinking=(0.0, 0.3, 1.0),
+    late=(0.0, 0.1, 1.5),
+    every=(None, None, 5.0),
+    answer=(4.0, 12.0, 20.0, 25.0),
+    tools=(0, 0, 1, 2),
+    tool_time=(0.5, 2.0, 8.0),
+    pause=(0.5, 2.0, 6.0),
+    barge_in=(None, None, None, 3.0),
+    video=(0, 0, 0, 1),
+    hook=("none", "none", "seed", "seed", "raise"),
+    policy={
+        "rotate_after": (45.0, 100.0),
+        "answer_timeout": (8.0, None),
+        "late_handle": (0.2, 5.0),
+        "handle_strikes": (1, 3),
+        "retry_attempts": (3, 6),
+        "withhold_repeats": (False,),
+        "coverage_margin": (2.0,),
+        "replay_audio": (2.0, 30.0),
+        "deliver_go_away": (True,),
+        "deliver_malformed": (True,),
+        "journal_limit": (20_000,),
+        "probe": (False,),
+        "drain_margin": (0.0, 3.0),
+    },
+)
+_WILD: Final = _Manner(
+    lead=(None, 0.0, 2.0, 15.0),
+    begin=(0.001, 0.5, 8.0),
+    connection=(20.0, 60.0, 120.0),
+    setup=(0.0, 0.05, 0.3, 3.0),
+    latency=(0.0, 0.0, 0.04, 1.0),
+    thinking=(0.0, 0.3, 1.0, 12.0, 35.0),
+    late=(0.0, 0.1, 1.5, 6.0),
+    every=(None, None, 1.0, 5.0),
+    answer=(0.0, 0.5, 4.0, 12.0, 25.0, 80.0),
+    tools=(0, 0, 1, 2, 5),
+    tool_time=(0.0, 0.5, 8.0, 40.0),
+    pause=(0.01, 0.5, 2.0, 20.0),
+    barge_in=(None, None, None, 0.01, 1.0, 3.0),
+    video=(0, 0, 1, 4),
+    hook=("none", "seed", "raise", "refuse"),
+    policy={
+        **_USUAL.policy,
+        "rotate_after": (15.0, 45.0),
+        "rotate_patience": (0.0, 5.0),
+        "answer_timeout": (8.0, 20.0, None),
+        "late_handle": (0.0, 0.2, 5.0),
+        "retry_attempts": (1, 3),
+        "retry_base": (5.0,),
+        "retry_time": (10.0,),
+        "stable_after": (0.0, 60.0),
+        "coverage_margin": (0.0, 2.0),
+        "replay_audio": (0.0, 2.0),
+        "audio_age": (2.0,),
+        "journal_limit": (200, 20_000),
+        "output_limit": (500,),
+        "drain_margin": (0.0, 3.0, 20.0),
+        "close_grace": (0.0, 2.0),
+        "handle_ttl": (20.0,),
+        "probe_after": (0.5, 10.0),
+        "open_timeout": (1.0,),
+        "setup_timeout": (1.0,),
+        "seed_timeout": (0.5,),
+        "compress": (False,),
+        "transparent": (False,),
+    },
+)
+
+
+def _ordinary(chance: Chance, rate: float, manner: _Manner) -> Plan:
+    lead = chance.choice(manner.lead)
     return Plan(
         seed=chance.getrandbits(32),
         seconds=SECONDS,
         talk=Conversation(
             audio=_audio(chance, rate),
-            turns=tuple(_turn(chance) for _ in range(chance.randint(2, 5))),
-            begin=chance.choice((0.5, 0.5, 3.0)),
+            turns=tuple(_turn(chance, manner) for _ in range(chance.randint(2, 5))),
+            begin=chance.choice(manner.begin),
         ),
         service=Service(
             backend=chance.choice(("vertex", "vertex", "developer")),
-            connection=chance.choice((80.0, 120.0, 180.0, 240.0)),
+            connection=chance.choice(manner.connection),
             lead=lead,
-            setup=chance.choice((0.0, 0.05, 0.3)),
-            latency=chance.choice((0.0, 0.0, 0.0, 0.04)),
-            thinking=chance.choice((0.0, 0.3, 1.0)),
-            late=chance.choice((0.0, 0.1, 1.5)),
-            every=chance.choice((None, None, 5.0)),
+            setup=chance.choice(manner.setup),
+            latency=chance.choice(manner.latency),
+            thinking=chance.choice(manner.thinking),
+            late=chance.choice(manner.late),
+            every=chance.choice(manner.every),
             while_busy=chance.choice(("silent", "empty", "not_resumable", "handle")),
         ),
         client=Client(
             store=chance.random() < 0.8,
-            hook=chance.choice(("none", "none", "seed", "seed", "raise")),
-            policy=_policy(chance),
+            hook=chance.choice(manner.hook),
+            policy=_policy(chance, manner),
         ),
     )
 
@@ -150,38 +251,23 @@ def _audio(chance: Chance, rate: float) -> AudioSchedule:
     return AudioSchedule(rate=rate)
 
 
-def _turn(chance: Chance) -> Turn:
+def _turn(chance: Chance, manner: _Manner) -> Turn:
     kind = chance.choice(("typed", "typed", "spoken", "marked", "text"))
-    tools = chance.choice((0, 0, 1, 2)) if kind == "typed" else 0
+    tools = chance.choice(manner.tools) if kind == "typed" else 0
     return Turn(
         kind=kind,
-        answer=chance.choice((4.0, 12.0, 20.0, 25.0)),
+        answer=chance.choice(manner.answer),
         tools=tools,
-        tool_time=chance.choice((0.5, 2.0, 8.0)) if tools else 1.0,
-        pause=chance.choice((0.5, 2.0, 6.0)),
-        barge_in=chance.choice((None, None, None, 3.0)),
-        video=chance.choice((0, 0, 0, 1)),
+        tool_time=chance.choice(manner.tool_time) if tools else 1.0,
+        pause=chance.choice(manner.pause),
+        barge_in=chance.choice(manner.barge_in),
+        video=chance.choice(manner.video),
     )
 
 
-def _policy(chance: Chance) -> dict[str, Any]:
-    settings: dict[str, tuple[Any, ...]] = {
-        "rotate_after": (45.0, 100.0),
-        "answer_timeout": (8.0, None),
-        "late_handle": (0.2, 5.0),
-        "handle_strikes": (1, 3),
-        "retry_attempts": (3, 6),
-        "withhold_repeats": (False,),
-        "coverage_margin": (2.0,),
-        "replay_audio": (2.0, 30.0),
-        "deliver_go_away": (True,),
-        "deliver_malformed": (True,),
-        "journal_limit": (20_000,),
-        "probe": (False,),
-        "drain_margin": (0.0, 3.0),
-    }
+def _policy(chance: Chance, manner: _Manner) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, values in settings.items():
+    for name, values in manner.policy.items():
         if chance.random() < 0.06:
             found[name] = chance.choice(values)
     return found
