@@ -19,7 +19,8 @@ from typing import Any, Final, Protocol, TypeAlias
 from relive.core.effects import Open
 from relive.ports import Connection, ConnectionGone, Transport
 from relive.testing import server_client as words
-from relive.testing.contracts_stores import PATIENCE, MakeStore, check_store, made
+from relive.testing.contracts_bench import PATIENCE, MakeStore, made
+from relive.testing.contracts_stores import check_store
 from relive.testing.server import FakeLiveServer
 
 __all__ = ["PATIENCE", "Host", "MakeStore", "MakeTransport", "check_store", "check_transport"]
