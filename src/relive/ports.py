@@ -138,7 +138,10 @@ class HandleStore(Protocol):
         ...
 
     async def condemn(self, key: str, digest: str, *, ttl: float) -> None:
-        """Never hand out the handle with this digest again; leaves a tombstone."""
+        """Never hand out the handle with this digest again; leaves a tombstone for `ttl` seconds.
+
+        One that stands for longer is not shortened: somebody may keep the checkpoint of that handle for as long.
+        """
         ...
 
     async def delete(self, key: str) -> None:

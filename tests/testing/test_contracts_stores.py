@@ -122,6 +122,20 @@ class ExpiresWhole(Shared):
         return await super().save(key, checkpoint, generation=generation, ttl=ttl)
 
 
+class LastWord(Shared):
+    """What was said of a handle last is what counts, also if its tombstone falls sooner then."""
+
+    async def condemn(self, key: str, digest: str, *, ttl: float) -> None:
+        self._record(key).condemned[digest] = self._wall() + ttl
+
+
+class FirstWord(Shared):
+    """INSERT … ON CONFLICT DO NOTHING."""
+
+    async def condemn(self, key: str, digest: str, *, ttl: float) -> None:
+        self._record(key).condemned.setdefault(digest, self._wall() + ttl)
+
+
 class OpenWhenUnowned(Shared):
     """Looks at claims only while somebody owns the session."""
 
@@ -160,6 +174,8 @@ WRONG = [
     (SelectThenUpdate, "of saves at the same time the newest stays"),
     (ReadModifyWrite, "of saves at the same time the newest stays"),
     (ExpiresWhole, "a generation outlives its checkpoint"),
+    (LastWord, "to condemn a handle again never shortens its tombstone"),
+    (FirstWord, "to condemn a handle again has its tombstone stand for longer"),
     (OpenWhenUnowned, "under an older epoch than the newest claim is refused"),
     (RenewsByName, "a lease is over once the session was claimed again"),
     (OfOneProcess, "what one store saved another one loads"),

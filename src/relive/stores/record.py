@@ -57,9 +57,12 @@ class Record:
         return True
 
     def condemn(self, digest: str, now: float, ttl: float) -> None:
-        """Put up a tombstone. Those that fell long ago are cleared away; not at once, because clocks are set back."""
+        """Put up a tombstone; one that falls later stays as it is.
+
+        Those that fell long ago are cleared away; not at once, because clocks are set back.
+        """
         self.condemned = {name: falls for name, falls in self.condemned.items() if now < falls + MEMORY}
-        self.condemned[digest] = until(now, ttl)
+        self.condemned[digest] = max(self.condemned.get(digest, 0.0), until(now, ttl))
 
     def claim(self, owner: str, now: float, ttl: float) -> Lease:
         """Own it, if nobody else does. Returns the lease that there is then."""

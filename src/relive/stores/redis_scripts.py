@@ -50,7 +50,8 @@ for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
     redis.call('HDEL', KEYS[1], name)
   end
 end
-redis.call('HSET', KEYS[1], ARGV[1], whole(now + ttl))
+local falls = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+redis.call('HSET', KEYS[1], ARGV[1], whole(math.max(falls, now + ttl)))
 keep(ttl)
 """
 

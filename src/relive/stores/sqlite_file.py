@@ -56,7 +56,7 @@ _SAVE: Final = """
     WHERE (excluded.epoch, excluded.sequence) >= (epoch, sequence) AND excluded.epoch >= claimed"""
 _CONDEMN: Final = """
     INSERT INTO condemned (key, digest, falls) VALUES (?, ?, ?)
-    ON CONFLICT (key, digest) DO UPDATE SET falls = excluded.falls"""
+    ON CONFLICT (key, digest) DO UPDATE SET falls = max(falls, excluded.falls)"""
 _OWN: Final = """
     INSERT INTO sessions (key, claimed, owner, owned_until, term) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET

@@ -134,9 +134,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(place=places, key=keys, digest=st.sampled_from("xy"), ttl=ttls)
     def condemn(self, place: int, key: str, digest: str, ttl: float) -> None:
-        """A handle is condemned."""
+        """A handle is condemned: for as long as anybody has said."""
         self._run(self.writers[place].store.condemn(key, digest, ttl=ttl))
-        self.kept[key].condemned[digest] = self.now + ttl
+        condemned = self.kept[key].condemned
+        condemned[digest] = max(condemned.get(digest, 0.0), self.now + ttl)
 
     @rule(place=places, key=keys)
     def delete(self, place: int, key: str) -> None:
