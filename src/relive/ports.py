@@ -127,14 +127,23 @@ class Stored:
 
 
 class HandleStore(Protocol):
-    """Keeps the newest checkpoint of each session, for another process to go on from."""
+    """Keeps the newest checkpoint of each session, for another process to go on from.
+
+    Every call has a time limit, and is cancelled when that is over. Then nobody knows whether it was done, and nothing
+    else is lost: what was there is there, or the new in its place, and the calls that follow are answered.
+    """
 
     async def load(self, key: str) -> Stored | None:
         """What is there under this key."""
         ...
 
     async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
-        """Keep this checkpoint for `ttl` seconds, unless a newer generation is there. False: somebody newer owns it."""
+        """Keep this checkpoint for `ttl` seconds, unless a newer generation is there. False: somebody newer owns it.
+
+        The seconds count from now; a load adds none. All of the checkpoint is kept, its time to the millisecond.
+        A generation is an epoch and a number in it, compared as integers. The epoch of a session that nobody owns is
+        the millisecond since 1970 at which it began: 32 bits are too few.
+        """
         ...
 
     async def condemn(self, key: str, digest: str, *, ttl: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import struct
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -160,6 +161,102 @@ class RenewsByName(Shared):
         return record.renew(attrs.evolve(lease, epoch=record.epoch), self._wall(), ttl)
 
 
+class Float32(Shared):
+    """A FLOAT column for the wall clock: its seconds come in steps of two minutes."""
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        (wall,) = struct.unpack("f", struct.pack("f", checkpoint.wall))
+        return await super().save(key, attrs.evolve(checkpoint, wall=wall), generation=generation, ttl=ttl)
+
+
+class EpochAsText(Shared):
+    """A text column for the epoch: "10" is less than "9"."""
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        record, (epoch, number) = self._record(key), generation
+        kept_epoch, kept_number = record.generation
+        if (str(epoch), number) < (str(kept_epoch), kept_number) or str(epoch) < str(record.epoch):
+            return False
+        record.checkpoint, record.generation, record.expires = checkpoint, generation, self._wall() + ttl
+        return True
+
+
+class SmallEpochs(Shared):
+    """An INT4 column for the epoch."""
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        struct.pack("i", generation[0])
+        return await super().save(key, checkpoint, generation=generation, ttl=ttl)
+
+
+class RoundedEpochs(Shared):
+    """A FLOAT column for the epoch."""
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        (epoch,) = struct.unpack("f", struct.pack("f", generation[0]))
+        return await super().save(key, checkpoint, generation=(int(epoch), generation[1]), ttl=ttl)
+
+
+class SlidingExpiry(Shared):
+    """What a cache does: each load begins the time to live anew."""
+
+    def __init__(self, world: dict[str, Any], wall: Callable[[], float] = time.time) -> None:
+        super().__init__(world, wall)
+        self.ttls: dict[str, float] = {}
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        self.ttls[key] = ttl
+        return await super().save(key, checkpoint, generation=generation, ttl=ttl)
+
+    async def load(self, key: str) -> Stored | None:
+        found, record = await super().load(key), self._record(key)
+        if self._wall() < record.expires:
+            record.expires = self._wall() + self.ttls.get(key, 0.0)
+        return found
+
+
+class LeavesItsLock(Shared):
+    """What is cancelled in the middle of a save never gives the lock back."""
+
+    def __init__(self, world: dict[str, Any], wall: Callable[[], float] = time.time) -> None:
+        super().__init__(world, wall)
+        self.lock = asyncio.Lock()
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        await self.lock.acquire()
+        await asyncio.sleep(0)
+        kept = await super().save(key, checkpoint, generation=generation, ttl=ttl)
+        self.lock.release()
+        return kept
+
+
+class LeavesItsLockOfOwners(LeavesItsLock):
+    """The same, in a renewal."""
+
+    save = Shared.save
+
+    async def renew(self, key: str, lease: Lease, *, ttl: float) -> bool:
+        await self.lock.acquire()
+        await asyncio.sleep(0)
+        renewed = await super().renew(key, lease, ttl=ttl)
+        self.lock.release()
+        return renewed
+
+
+class DeleteThenInsert(Shared):
+    """Takes the old checkpoint away before it puts the new one there; without a transaction."""
+
+    async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
+        record = self._record(key)
+        kept = record.save(checkpoint, generation, self._wall() + ttl)
+        if kept:
+            record.checkpoint = None
+            await asyncio.sleep(0)
+            if record.generation == generation:
+                record.checkpoint = checkpoint
+        return kept
+
+
 class OfOneProcess(Shared):
     """Holds what its own process saved."""
 
@@ -175,10 +272,20 @@ WRONG = [
     (ReadModifyWrite, "of saves at the same time the newest stays"),
     (ExpiresWhole, "a generation outlives its checkpoint"),
     (LastWord, "to condemn a handle again never shortens its tombstone"),
-    (FirstWord, "to condemn a handle again has its tombstone stand for longer"),
     (OpenWhenUnowned, "under an older epoch than the newest claim is refused"),
     (RenewsByName, "a lease is over once the session was claimed again"),
+    (Float32, "the time of a checkpoint comes back to the millisecond"),
+    (EpochAsText, "compared as numbers, not as text: .10, 1. is newer"),
+    (SlidingExpiry, "a load does not begin a time to live anew"),
     (OfOneProcess, "what one store saved another one loads"),
+]
+ONLY_BY_THE_CONTRACT = [
+    (FirstWord, "to condemn a handle again has its tombstone stand for longer"),
+    (SmallEpochs, "raises nothing; takes_epochs_of_more_than_32_bits got error"),
+    (RoundedEpochs, "epochs that are a millisecond apart are two"),
+    (LeavesItsLock, "a call that is cancelled leaves no lock taken"),
+    (LeavesItsLockOfOwners, "a call that is cancelled leaves no lock taken"),
+    (DeleteThenInsert, "a save that is cancelled leaves the checkpoint that was there, or the new one"),
 ]
 
 
@@ -199,7 +306,7 @@ def test_one_that_is_not_keeps_it_too_unless_it_should_be() -> None:
     check(OfOneProcess, shared=False)
 
 
-@pytest.mark.parametrize(("kind", "sentence"), WRONG)
+@pytest.mark.parametrize(("kind", "sentence"), WRONG + ONLY_BY_THE_CONTRACT)
 def test_one_that_is_dangerous_is_told_why(kind: type[Shared], sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
         check(kind)

@@ -19,6 +19,10 @@ Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 
 PATIENCE: Final = 10.0
 "Seconds after which something that should happen has not."
+STEPS: Final = 20
+"Turns of the loop after each of which a call is cancelled: more than it takes to get hold of a lock."
+TODAY: Final = 1_764_000_000_000
+"Milliseconds since 1970, as in the epoch of a session that nobody owns."
 
 
 @attrs.frozen
@@ -56,6 +60,27 @@ async def judged(what: str, patience: float, *stores: HandleStore) -> AsyncGener
         for store in stores:
             with contextlib.suppress(Exception):  # what it raises there has been told, or is not the point
                 await store.aclose()
+
+
+async def given_up(call: Awaitable[object], turns: int) -> None:
+    """Make a call, and cancel it so many turns of the loop later, unless it has returned."""
+    calling = asyncio.ensure_future(call)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    calling.cancel()
+    await asyncio.wait([calling])
+    if not calling.cancelled():
+        calling.result()
+
+
+@contextlib.asynccontextmanager
+async def still_answered() -> AsyncGenerator[None]:
+    """Whoever waits here for a lock that a cancelled call has left taken waits in vain."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise AssertionError("a call that is cancelled leaves no lock taken: those that follow are answered") from None
 
 
 def is_empty(found: Stored | None) -> bool:

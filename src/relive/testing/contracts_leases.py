@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from relive.core.checkpoint import Checkpoint
 from relive.ports import Browsable, Entry, Stored
-from relive.testing.contracts_bench import Bench, Check, checkpoint_of, leases_of
+from relive.testing.contracts_bench import STEPS, Bench, Check, checkpoint_of, given_up, leases_of, still_answered
 
 
 async def _has_one_owner(store: Any, key: str, bench: Bench) -> None:
@@ -74,11 +74,11 @@ async def _releases(store: Any, key: str, _bench: Bench) -> None:
 
 
 async def _fences_old_owners_off(store: Any, key: str, _bench: Bench) -> None:
-    await store.save(key, Checkpoint("before"), generation=(7, 7), ttl=3600.0)
+    await store.save(key, Checkpoint("before"), generation=(9, 7), ttl=3600.0)  # less than any with more digits
     first = await store.claim(key, "ada", ttl=3600.0)
-    assert first.epoch > 7, "an epoch is above all that was ever saved"
+    assert first.epoch > 9, "an epoch is above all that was ever saved"
     assert await checkpoint_of(store, key) == Checkpoint("before"), "a claim leaves the checkpoint, for the new owner"
-    assert not await store.save(key, Checkpoint("late"), generation=(7, 8), ttl=3600.0), (
+    assert not await store.save(key, Checkpoint("late"), generation=(9, 8), ttl=3600.0), (
         "what is saved under an older epoch than the newest claim is refused: False"
     )
     assert await store.save(key, Checkpoint("new"), generation=(first.epoch, 1), ttl=3600.0), "the new owner can save"
@@ -93,6 +93,18 @@ async def _leases_end_with_delete(store: Any, key: str, _bench: Bench) -> None:
     assert not await store.renew(key, first, ttl=3600.0), "a lease ends when the key is deleted: renew says False"
     await store.release(key, first)  # raises nothing
     assert (await store.claim(key, "bob", ttl=3600.0)).owner == "bob", "what was deleted can be claimed"
+
+
+async def _goes_on_when_calls_are_cancelled(store: Any, key: str, _bench: Bench) -> None:
+    async with still_answered():
+        for step in range(STEPS):
+            await given_up(store.claim(key, "ada", ttl=3600.0), step)
+            lease = await store.claim(key, "ada", ttl=3600.0)
+            assert lease.owner == "ada", "an owner whose claim, renewal or release was cancelled may claim again"
+            await given_up(store.renew(key, lease, ttl=3600.0), step)
+            await store.renew(key, lease, ttl=3600.0)  # says anything: the claim that was cancelled may come after all
+            await given_up(store.release(key, lease), step)
+            await store.release(key, lease)
 
 
 async def _shows_what_is_there(store: Any, key: str, _bench: Bench) -> None:
@@ -133,6 +145,7 @@ async def _shows_what_is_there(store: Any, key: str, _bench: Bench) -> None:
 
 LEASES_CHECKS: Final[tuple[Check, ...]] = (
     _has_one_owner, _loses_an_owner_after_his_time, _releases, _fences_old_owners_off, _leases_end_with_delete,
+    _goes_on_when_calls_are_cancelled,
 )  # fmt: skip
 BROWSABLE_CHECKS: Final[tuple[Check, ...]] = (_shows_what_is_there,)
 

@@ -9,15 +9,19 @@ from relive.core.checkpoint import Checkpoint
 from relive.ports import Browsable, HandleStore, Leases, Stored
 from relive.testing.contracts_bench import (
     PATIENCE,
+    STEPS,
+    TODAY,
     Bench,
     Check,
     MakeStore,
     Sleep,
     checkpoint_of,
+    given_up,
     is_empty,
     judged,
     leases_of,
     made,
+    still_answered,
 )
 from relive.testing.contracts_leases import BROWSABLE_CHECKS, LEASES_CHECKS
 
@@ -80,10 +84,16 @@ async def _knows_nothing_of_an_unknown_key(store: HandleStore, key: str, _bench:
 
 
 async def _gives_back_what_it_was_given(store: HandleStore, key: str, _bench: Bench) -> None:
-    checkpoint = Checkpoint(_HANDLE, "models/m", "vertex:p/l", 1.5, frozenset({"call-1", "call-2"}), 3, "prompt 1")
+    checkpoint = Checkpoint(
+        _HANDLE, "models/m", "vertex:p/l", TODAY / 1000 + 0.125, frozenset({"call-1", "call-2"}), 3, "prompt 1"
+    )
     assert await store.save(key, checkpoint, generation=(1, 1), ttl=3600.0), "the first save is accepted: True"
     found = await store.load(key)
-    assert found is not None and found.checkpoint == checkpoint, "what is loaded is what was saved, all of it"  # noqa: PT018
+    assert found is not None and found.checkpoint is not None, "what was saved can be loaded"  # noqa: PT018
+    assert found.checkpoint.wall == checkpoint.wall, (
+        "the time of a checkpoint comes back to the millisecond: a float of 32 bits is off by a minute"
+    )
+    assert found.checkpoint == checkpoint, "what is loaded is what was saved, all of it"
     assert not found.condemned, "nothing is condemned that nobody condemned"
 
 
@@ -98,11 +108,35 @@ async def _keeps_the_newest_generation(store: HandleStore, key: str, _bench: Ben
     assert found == Checkpoint("f"), "an older generation does not replace a newer one; the same one does"
 
 
+async def _compares_generations_as_numbers(store: HandleStore, key: str, _bench: Bench) -> None:
+    for generation in ((9, 9), (9, 10), (10, 1)):
+        said = await store.save(key, Checkpoint(f"{generation}"), generation=generation, ttl=3600.0)
+        assert said, f"generations are compared as numbers, not as text: {generation} is newer than what was there"
+    said = await store.save(key, Checkpoint("older"), generation=(9, 11), ttl=3600.0)
+    assert not said, "generations are compared as numbers, not as text: (9, 11) is older than (10, 1)"
+
+
+async def _takes_epochs_of_more_than_32_bits(store: HandleStore, key: str, _bench: Bench) -> None:
+    for epoch in (TODAY, TODAY + 1):
+        said = await store.save(key, Checkpoint(f"{epoch}"), generation=(epoch, 1), ttl=3600.0)
+        assert said, "an epoch may be as large as the milliseconds since 1970: more than 32 bits"
+    said = await store.save(key, Checkpoint("older"), generation=(TODAY, 2), ttl=3600.0)
+    assert not said, "epochs that are a millisecond apart are two: 32 bits do not tell them apart"
+    leases = leases_of(store)
+    if leases is not None:
+        assert (await leases.claim(key, "ada", ttl=3600.0)).epoch > TODAY + 1, "a claim is above the largest of them"
+
+
 async def _forgets_a_checkpoint_after_its_time(store: HandleStore, key: str, bench: Bench) -> None:
-    await store.save(key, Checkpoint("short"), generation=(1, 2), ttl=bench.ttl)
+    for one in (key, f"{key}-seen"):
+        await store.save(one, Checkpoint("short"), generation=(1, 2), ttl=bench.ttl)
     assert await checkpoint_of(store, key) is not None, "a checkpoint is there before its time to live is over"
-    await bench.passes(1.5)
+    await bench.passes(0.7)
+    await store.load(f"{key}-seen")
+    await bench.passes(0.8)
     assert await checkpoint_of(store, key) is None, "a checkpoint is not handed out after its time to live"
+    assert await checkpoint_of(store, f"{key}-seen") is None, "a load does not begin a time to live anew"
+    await store.delete(f"{key}-seen")
     assert not await store.save(key, Checkpoint("late"), generation=(1, 1), ttl=3600.0), (
         "a generation outlives its checkpoint: an older one that comes late is refused: False"
     )
@@ -132,6 +166,27 @@ async def _keeps_tombstones(store: HandleStore, key: str, bench: Bench) -> None:
     assert found.checkpoint == Checkpoint("new"), "a tombstone that goes leaves the checkpoint"
     assert await store.load(f"{key}-short") == Stored(None, frozenset({"one"})), "a tombstone outlives the checkpoint"
     await store.delete(f"{key}-short")
+
+
+async def _loses_nothing_when_calls_are_cancelled(store: HandleStore, key: str, _bench: Bench) -> None:
+    await store.save(key, Checkpoint("before"), generation=(1, 0), ttl=3600.0)
+    await store.condemn(key, "before", ttl=3600.0)
+    tried = {"before"}
+    async with still_answered():
+        for step in range(STEPS):
+            await given_up(store.load(key), step)
+            await given_up(store.condemn(key, f"{step}", ttl=3600.0), step)
+            await given_up(store.save(key, Checkpoint(f"{step}"), generation=(1, step), ttl=3600.0), step)
+            tried.add(f"{step}")
+            found = await store.load(key)
+            assert found is not None and found.checkpoint is not None and found.checkpoint.handle in tried, (  # noqa: PT018
+                "a save that is cancelled leaves the checkpoint that was there, or the new one"
+            )
+            assert "before" in found.condemned, "a call that is cancelled leaves tombstones standing"
+        await store.condemn(key, "after", ttl=3600.0)
+        said = await store.save(key, Checkpoint("after"), generation=(1, STEPS), ttl=3600.0)
+    assert said, "a save that follows one that was cancelled is accepted: True"
+    assert await checkpoint_of(store, key) == Checkpoint("after"), "a save that was cancelled replaces no newer one"
 
 
 async def _deletes(store: HandleStore, key: str, _bench: Bench) -> None:
@@ -202,6 +257,7 @@ async def _lets_the_newest_win_of_saves_at_the_same_time(store: HandleStore, key
 
 _STORE_CHECKS: Final[tuple[Check, ...]] = (
     _knows_nothing_of_an_unknown_key, _gives_back_what_it_was_given, _keeps_the_newest_generation,
-    _forgets_a_checkpoint_after_its_time, _keeps_tombstones, _deletes, _keeps_keys_apart,
+    _compares_generations_as_numbers, _takes_epochs_of_more_than_32_bits, _forgets_a_checkpoint_after_its_time,
+    _keeps_tombstones, _loses_nothing_when_calls_are_cancelled, _deletes, _keeps_keys_apart,
     _tells_keys_apart_that_are_alike, _lets_the_newest_win_of_saves_at_the_same_time,
 )  # fmt: skip

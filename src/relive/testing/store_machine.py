@@ -32,6 +32,8 @@ _KEYS: Final = ("ada", "Ada", "ada ")
 "Which some databases take for the same."
 _HANDLE: Final = 4000
 "Characters of a handle: no column may cut it off."
+_EPOCH: Final = 9
+"Under which a writer without a lease saves: below all that have more digits, unless they are compared as text."
 _LONG: Final = 3600.0
 _NOON: Final = 1_700_000_000.0
 _HALF_A_DAY: Final = 43200.0
@@ -114,12 +116,12 @@ class StoreMachine(RuleBasedStateMachine):
         """A writer saves its next checkpoint; or one that was on its way for a while, and is old."""
         writer = self.writers[place]
         self.count += 1
-        self._save(writer.store, key, (writer.epochs.setdefault(key, 1), self.count - 2 * back), ttl)
+        self._save(writer.store, key, (writer.epochs.setdefault(key, _EPOCH), self.count - 2 * back), ttl)
 
     @rule(key=keys, order=st.permutations((0, 1)), ttl=ttls)
     def save_at_once(self, key: str, order: list[int], ttl: float) -> None:
         """Both writers save one session at the same moment: the newer is kept, whichever is on its way first."""
-        epoch = max(writer.epochs.setdefault(key, 1) for writer in self.writers)
+        epoch = max(writer.epochs.setdefault(key, _EPOCH) for writer in self.writers)
         generations = [(epoch, self.count + 1), (epoch, self.count + 2)]
         self.count += 2
         checkpoints = [self._checkpoint("older"), self._checkpoint("newer")]
