@@ -139,6 +139,7 @@ async def test_closing_wakes_whoever_receives() -> None:
     await link.close()
     with pytest.raises(LinkClosed, match="1001"):
         await receiving
+    assert link.host.server.admissions[-1].client_code == 1001
 
 
 async def test_aborting_tells_the_server() -> None:
@@ -146,6 +147,7 @@ async def test_aborting_tells_the_server() -> None:
     link.abort()
     link.abort()
     assert link.host.server.live == ()
+    assert link.host.server.admissions[-1].client_code is None
     assert link.closed is not None
     assert link.writable
 
@@ -153,7 +155,8 @@ async def test_aborting_tells_the_server() -> None:
 async def test_in_a_black_hole_nothing_passes_and_nothing_fails() -> None:
     link = await memory_link()
     await link.send(say.content("hello"))
-    link.host.drop_everything(link, server_notices_after=None)
+    link.host.freeze(link.conn)
+    link.host.freeze(99)
     await link.send(say.content("anybody?"))
     while b"turnComplete" not in await link.recv():
         pass

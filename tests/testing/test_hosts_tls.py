@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google import genai
@@ -185,6 +186,16 @@ async def test_a_tcp_reset_reaches_the_sdk_without_a_code(how: str) -> None:
         with pytest.raises(errors.APIError) as failed:
             await session._receive()
         assert failed.value.code == 1006
+
+
+async def test_the_code_with_which_a_client_closes_is_noted() -> None:
+    async with tls() as (host, client):
+        async with client.aio.live.connect(model="echo"):
+            pass
+        async with client.aio.live.connect(model="echo") as session:
+            websocket: Any = session._ws
+            websocket.transport.abort()
+    assert [record.client_code for record in host.server.admissions] == [1000, None]
 
 
 async def test_a_connections_limit_runs_on_the_loops_clock() -> None:

@@ -46,7 +46,9 @@ def test_a_connection_is_noted_from_its_dial_to_its_end() -> None:
     c.wait(1.0)
     c.hang_up(record.number)
     assert end(c) == ("client", None, "", 14.0)
-    assert record.refused == ""
+    assert (record.refused, record.client_code) == ("", None)
+    c.server.lost(c.connect(), c.now, 1000)
+    assert (*end(c), last(c).client_code) == ("client", None, "", 14.0, 1000)
 
 
 def test_a_refused_upgrade_is_no_connection() -> None:

@@ -139,10 +139,10 @@ class LineHost(ABC, Generic[End]):
             self.settling = False
         self.follow(self.agenda.due)
 
-    def lost(self, end: End) -> None:
-        """Tell the server that a connection is gone, unless it knows."""
+    def lost(self, end: End, code: int | None = None) -> None:
+        """Tell the server that a connection is gone, unless it knows; with the code of its close frame, if any."""
         if self.links.pop(end.conn, None):
-            self.server.lost(end.conn, self.clock())
+            self.server.lost(end.conn, self.clock(), code)
 
     def forget(self, end: End) -> None:
         """Nothing travels to or from it any more."""
@@ -167,7 +167,7 @@ class LineHost(ABC, Generic[End]):
                 self._down(end, item, CONTROL)
             case LinkClosed():
                 # Whether the server has closed meanwhile or not, the answer to a close frame is a close frame.
-                self.lost(end)
+                self.lost(end, item.code)
                 if item.code is not None:
                     self._down(end, item, item.size)
             case Upgrade():

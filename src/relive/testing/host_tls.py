@@ -180,7 +180,8 @@ class TlsHost:
                     self.flush()
         finally:
             del self._sockets[conn], self._outgoing[conn]
-            self.server.lost(conn, _now())
+            said = ws.protocol.close_rcvd
+            self.server.lost(conn, _now(), said.code if said is not None else None)
             self.flush()
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):

@@ -130,12 +130,15 @@ class FakeLiveServer(Plans):
             if not connection.is_open or self._desk.next_at <= self._now:
                 self._settle(connection)
 
-    def lost(self, conn: int, now: float) -> None:
-        """Learn that the client's side is gone, closed or reset; nothing is put out for it any more."""
+    def lost(self, conn: int, now: float, code: int | None = None) -> None:
+        """Learn that the client's side is gone; nothing is put out for it any more.
+
+        `code` is that of its close frame; None: there was none.
+        """
         self.advance(now)
         connection = self._connections.pop(conn, None)
         if connection:
-            connection.lost(self._now)
+            connection.lost(self._now, code=code)
 
     def advance(self, now: float) -> None:
         """Let time pass. What was due on the way happens at its own time, so a late call changes nothing."""

@@ -131,10 +131,10 @@ class Connection:
             self._record.code, self._record.reason = output.code, output.reason
         self.lost(now, by)
 
-    def lost(self, now: float, by: Ending = "client") -> None:
+    def lost(self, now: float, by: Ending = "client", code: int | None = None) -> None:
         """Forget the connection: it has ended. What was not consumed is gone."""
         self.is_open = False
-        self._record.ended_at, self._record.ended_by = now, by
+        self._record.ended_at, self._record.ended_by, self._record.client_code = now, by, code
         self._inbox.clear()
         self._desk.forget(self.number)
         if self.talk:

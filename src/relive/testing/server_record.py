@@ -47,3 +47,5 @@ class Admission:
     "Close code that the server sent; None for a reset, for the client's doing, and while it is open."
     reason: str = ""
     "Reason that the server sent."
+    client_code: int | None = None
+    "Close code that the client sent; None if it left without a word, if the server ended it, and while it is open."
