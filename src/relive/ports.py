@@ -39,12 +39,12 @@ class Connection(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether `send` would return without waiting for the network now."""
+        """Whether `send` would return without waiting for the network now; not while one waits for it."""
         ...
 
     @property
     def last_sign_of_life(self) -> float:
-        """When something last arrived, in seconds of the running event loop's clock."""
+        """When something last arrived, a frame or the answer to a ping, by the running event loop's clock."""
         ...
 
     async def send(self, frame: Frame) -> None:
@@ -64,7 +64,10 @@ class Connection(Protocol):
         ...
 
     async def close(self) -> None:
-        """Send a close frame and wait for the answer. May take as long as the peer likes: the caller bounds it."""
+        """Send a close frame and wait for the answer; what arrives meanwhile can be received.
+
+        May take as long as the peer likes: the caller bounds it.
+        """
         ...
 
     def abort(self) -> None:
@@ -72,7 +75,11 @@ class Connection(Protocol):
         ...
 
     async def ping(self) -> float:
-        """Ask the peer for a sign of life; returns the round trip in seconds, or never."""
+        """Ask the peer for a sign of life; returns the round trip in seconds, or never: the caller bounds it.
+
+        Raises:
+            ConnectionGone: the connection has ended.
+        """
         ...
 
 
@@ -102,6 +109,8 @@ class Transport(Protocol):
 
     async def open(self, opening: Opening) -> Connection:
         """Dial and set up. Cancelling it leaves nothing behind.
+
+        If `opening.seeded`, what is written first is history that wants no answer, and the setup is to say so.
 
         Raises:
             ConnectionGone: it could not be opened.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from google import genai
 
@@ -95,11 +96,13 @@ def test_the_transport_in_memory_keeps_its_contract() -> None:
     run(over_memory(MemoryTransport))
 
 
-async def over_the_sdk() -> None:
+async def over_the_sdk(make: type[GenaiTransport] = GenaiTransport) -> None:
     async with TlsHost(FakeLiveServer()) as host:
         client: genai.Client = make_client(host)
-        await check_transport(lambda: GenaiTransport(client, model="m", policy=relive.Policy()), host)
-        await client.aio.aclose()
+        try:
+            await check_transport(lambda: make(client, model="m", policy=relive.Policy()), host)
+        finally:
+            await client.aio.aclose()
 
 
 def test_the_transport_over_the_sdk_keeps_it_in_virtual_time() -> None:
@@ -159,6 +162,13 @@ class Slow(Forgetful):
     pause = 0.001
 
 
+class Seedless(MemoryTransport):
+    """Asks for the same session, whether a seed follows or not."""
+
+    async def open(self, opening: Any) -> Any:
+        return await super().open(attrs.evolve(opening, seeded=False))
+
+
 class Silent(MemoryTransport):
     """Raises what its link raises."""
 
@@ -176,9 +186,118 @@ class Silent(MemoryTransport):
         (Hasty, "the end comes first what had arrived"),
         (Forgetful, "recv that is cancelled loses nothing"),
         (Slow, "recv that is cancelled loses nothing"),
+        (Seedless, "what is written first after open.seeded. is history"),
         (Silent, "raises ConnectionGone, and only for cause; is_refused got OSError"),
     ],
 )
 def test_a_transport_that_does_not_is_told_why(broken: type[MemoryTransport], sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
         run(over_memory(broken))
+
+
+class Altered:
+    """A connection that does one thing in another way."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
+class ClosesWithoutAWord(Altered):
+    async def close(self) -> None:
+        self.connection.abort()
+
+
+class ClosesTooSoon(Altered):
+    """Does not wait for the answer."""
+
+    async def close(self) -> None:
+        self.closing = asyncio.ensure_future(self.connection.close())
+        await asyncio.sleep(0)
+
+
+class DropsWhatComesLate(Altered):
+    """Hands nothing out any more once it is closing."""
+
+    closing = False
+
+    async def close(self) -> None:
+        self.closing = True
+        await self.connection.close()
+
+    async def recv(self) -> bytes:
+        frame = await self.connection.recv()
+        while self.closing:
+            frame = await self.connection.recv()
+        return frame
+
+
+class HearsPongsOnly(Altered):
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.last_sign_of_life = connection.last_sign_of_life
+
+    async def ping(self) -> float:
+        round_trip = await self.connection.ping()
+        self.last_sign_of_life = self.connection.last_sign_of_life
+        return round_trip
+
+
+class AlwaysLives(Altered):
+    @property
+    def last_sign_of_life(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class AnswersItself(Altered):
+    """What is not answered within a second is taken for answered."""
+
+    async def ping(self) -> float:
+        try:
+            async with asyncio.timeout(1.0):
+                return await self.connection.ping()
+        except TimeoutError:
+            return 1.0
+
+
+class AlwaysWritable(Altered):
+    writable = True
+
+
+OF_CONNECTIONS = [
+    (ClosesWithoutAWord, "close sends a close frame"),
+    (DropsWhatComesLate, "what the server sends until it has answered a close is received"),
+    (HearsPongsOnly, "a frame that comes is a sign of life"),
+    (AlwaysLives, "while nothing comes there is no sign of life"),
+    (AnswersItself, "ping returns when it is answered, and never by itself"),
+]
+
+
+@pytest.mark.parametrize(("broken", "sentence"), OF_CONNECTIONS)
+def test_a_connection_that_does_not_is_told_why(broken: type[Altered], sentence: str) -> None:
+    class Transport(MemoryTransport):
+        async def open(self, opening: Any) -> Any:
+            return broken(await super().open(opening))
+
+    with pytest.raises(AssertionError, match=sentence):
+        run(over_memory(Transport))
+
+
+# What takes time on the way is to be had over a network only.
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        *OF_CONNECTIONS,
+        (ClosesTooSoon, "what the server sends until it has answered a close is received"),
+        (AlwaysWritable, "not writable while a send waits for the network"),
+    ],
+)
+def test_one_over_a_network_that_does_not_is_told_why(broken: type[Altered], sentence: str) -> None:
+    class Transport(GenaiTransport):
+        async def open(self, opening: Any) -> Any:
+            return broken(await super().open(opening))
+
+    with pytest.raises(AssertionError, match=sentence):
+        run(over_the_sdk(Transport))

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Protocol, TypeAlias
 
 from relive.core.effects import Open
+from relive.core.policy import Policy
 from relive.ports import Connection, ConnectionGone, Transport
 from relive.testing import server_client as words
 from relive.testing.contracts_bench import PATIENCE, MakeStore, made
@@ -31,6 +32,10 @@ _TURNS: Final = 200
 "Turns of the loop in which a frame comes that a server in the same loop sends, and many more."
 _MOMENT: Final = 0.2
 "Seconds in which something that should not happen would."
+_PROBE: Final = Policy().probe_timeout
+"Seconds after which a connection that did not answer a ping counts as dropped; unless `ping` has returned."
+_PLENTY: Final = 64
+"Frames of a quarter megabyte: more than any network takes for a peer that reads nothing."
 
 
 class Host(Protocol):
@@ -48,6 +53,10 @@ class Host(Protocol):
 
     def flush(self) -> None:
         """Perform what the server wants done."""
+        ...
+
+    def freeze(self, conn: int) -> None:
+        """Turn a connection into a black hole: nothing more is read from it, no ping either, and nobody is told."""
         ...
 
 
@@ -101,6 +110,15 @@ async def _resumes(transport: Transport, host: Host) -> None:
     connection = await transport.open(Open(2, handle))
     assert host.server.admissions[-1].handle == handle, "open presents the handle that it is given"
     connection.abort()
+
+
+async def _opens_for_a_seed(transport: Transport, host: Host) -> None:
+    async with _opened(transport, seeded=True) as connection:
+        await connection.send(words.content("one"))
+        await connection.send(words.content("two"))
+        await _handle(connection)
+    answered = [answer.said.text for answer in host.server.sessions[-1].emitted]
+    assert answered == ["two"], "what is written first after open(seeded) is history, to which the server says nothing"
 
 
 async def _is_refused(transport: Transport, host: Host) -> None:
@@ -203,6 +221,61 @@ async def _pings(transport: Transport, _host: Host) -> None:
         assert connection.last_sign_of_life > before, "the answer to a ping is a sign of life"
 
 
+async def _tells_when_something_came(transport: Transport, host: Host) -> None:
+    async with _opened(transport) as connection:
+        before = connection.last_sign_of_life
+        await asyncio.sleep(_MOMENT)
+        assert connection.last_sign_of_life == before, "while nothing comes there is no sign of life"
+        _inject(host, '{"serverContent": {}}')
+        await connection.recv()
+        assert connection.last_sign_of_life > before, "a frame that comes is a sign of life"
+
+
+async def _waits_for_the_answer_to_a_ping(transport: Transport, host: Host) -> None:
+    async with _frozen(transport, host) as connection:
+        before = connection.last_sign_of_life
+        pinging = asyncio.ensure_future(connection.ping())
+        await asyncio.wait([pinging], timeout=1.1 * _PROBE)
+        came_back = pinging.done() and not isinstance(pinging.exception(), ConnectionGone)
+        assert not came_back, "ping returns when it is answered, and never by itself"
+        assert connection.last_sign_of_life == before, "a ping that is not answered is no sign of life"
+        pinging.cancel()
+        await asyncio.wait([pinging])
+
+
+async def _tells_when_the_network_is_full(transport: Transport, host: Host) -> None:
+    async with _frozen(transport, host) as connection:
+        frame, sentence = words.audio(bytes(1 << 18)), "a connection is not writable while a send waits for the network"
+        for _ in range(_PLENTY):
+            sending = asyncio.ensure_future(connection.send(frame))
+            await _until(lambda sending=sending: sending.done() or not connection.writable, sentence)
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait([sending])
+                break
+            with _saying(sentence):  # one that waited for too long may have been given up
+                sending.result()
+
+
+async def _closes_in_good_order(transport: Transport, host: Host) -> None:
+    came: list[bytes] = []
+    async with _opened(transport) as connection:
+        reading = asyncio.ensure_future(_read_all(connection, came))
+        await asyncio.sleep(0)
+        _inject(host, '{"serverContent": {"n": 1}}')  # on its way while we close
+        await connection.close()
+        connection.abort()
+        await _gone(reading, "recv raises ConnectionGone after close")
+    await _until(lambda: not host.server.live, "a closed connection is closed at the server")
+    assert host.server.admissions[-1].client_code is not None, "close sends a close frame"
+    assert any(b'"n": 1' in frame for frame in came), "what the server sends until it has answered a close is received"
+
+
+async def _read_all(connection: Connection, came: list[bytes]) -> None:
+    while True:
+        came.append(await connection.recv())
+
+
 async def _is_cut(transport: Transport, host: Host) -> None:
     async with _opened(transport) as connection:
         waiting = asyncio.ensure_future(connection.recv())
@@ -214,21 +287,36 @@ async def _is_cut(transport: Transport, host: Host) -> None:
 
 
 _TRANSPORT_CHECKS: Final[tuple[Callable[[Transport, Any], Coroutine[Any, Any, None]], ...]] = (
-    _opens, _resumes, _is_refused, _gives_up_a_dial, _sends_and_receives_in_order,
-    _loses_nothing_when_recv_is_cancelled, _delivers_what_had_arrived_before_the_end, _tells_of_a_reset, _pings,
-    _is_cut,
+    _opens, _resumes, _opens_for_a_seed, _is_refused, _gives_up_a_dial, _sends_and_receives_in_order,
+    _loses_nothing_when_recv_is_cancelled, _delivers_what_had_arrived_before_the_end, _tells_of_a_reset,
+    _tells_when_something_came, _pings, _waits_for_the_answer_to_a_ping, _tells_when_the_network_is_full,
+    _closes_in_good_order, _is_cut,
 )  # fmt: skip
 
 
 @asynccontextmanager
-async def _opened(transport: Transport) -> AsyncGenerator[Connection]:
-    connection = await transport.open(Open(1, None))
+async def _opened(transport: Transport, *, seeded: bool = False) -> AsyncGenerator[Connection]:
+    connection = await transport.open(Open(1, None, seeded))
     try:
         yield connection
         with contextlib.suppress(ConnectionGone):
             await connection.close()
     finally:
         connection.abort()
+
+
+@asynccontextmanager
+async def _frozen(transport: Transport, host: Host) -> AsyncGenerator[Connection]:
+    """One that has become a black hole."""
+    connection = await transport.open(Open(1, None))
+    conn = host.server.live[-1]
+    host.freeze(conn)
+    try:
+        yield connection
+    finally:
+        connection.abort()
+        host.server.reset(conn, host.now)  # it is not told that we have gone
+        host.flush()
 
 
 def _inject(host: Host, frame: str) -> None:
