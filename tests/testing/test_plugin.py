@@ -105,6 +105,101 @@ def test_arguments_of_the_marker_that_would_be_ignored_are_refused(
     result.stdout.fnmatch_lines([said, "*", said])
 
 
+def test_examples_of_hypothesis_and_static_methods_take_no_time_either(pytester: pytest.Pytester) -> None:
+    run(pytester, """
+import asyncio, pytest
+from hypothesis import given, strategies as st
+
+async def an_hour():
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    await asyncio.sleep(3600)
+    assert (type(loop).__name__, loop.time() - before) == ("SimLoop", 3600)
+
+@pytest.mark.virtual_time(max_time=4000)
+@given(st.booleans())
+async def test_outside(flag):
+    await an_hour()
+
+class TestInside:
+    @given(flag=st.booleans())
+    @pytest.mark.virtual_time(max_time=4000)
+    async def test_inside(self, flag):
+        await an_hour()
+
+    @pytest.mark.virtual_time
+    @staticmethod
+    async def test_static():
+        await an_hour()
+""").assert_outcomes(passed=3)  # fmt: skip
+
+
+UNFIT = """
+import functools, pytest, unittest
+from hypothesis import given, strategies as st
+
+def plain(test):
+    @functools.wraps(test)
+    def run(*args, **options):
+        return test(*args, **options)
+    return run
+
+mark = pytest.mark.virtual_time
+"""
+
+
+def test_what_would_run_in_real_time_all_the_same_is_refused(pytester: pytest.Pytester) -> None:
+    tests = (
+        "@mark\ndef test_it(): pass",
+        "@mark\n@given(st.booleans())\ndef test_it(flag): pass",
+        "@mark\n@plain\nasync def test_it(): pass",
+        "@mark\n@given(st.booleans())\n@plain\nasync def test_it(flag): pass",
+        "@mark\nclass TestMarked:\n    @plain\n    async def test_it(self): pass",
+        "@mark\nasync def test_it(): yield",
+        "@mark\nclass Case(unittest.IsolatedAsyncioTestCase):\n    async def test_it(self): pass",
+        "class Case(unittest.IsolatedAsyncioTestCase):\n    @mark\n    async def test_it(self): pass",
+    )
+    pytester.makepyfile(**{f"test_{number}": UNFIT + test for number, test in enumerate(tests)})
+    result = run(pytester, "")
+    result.assert_outcomes(errors=len(tests))
+    for said in ("test_it is no async function, *", "Case has a loop of its own"):
+        result.stdout.fnmatch_lines([f"virtual_time: {said}: it would run in real time"])
+
+
+def test_what_is_no_async_test_may_stand_beside_those_that_are_marked(pytester: pytest.Pytester) -> None:
+    run(pytester, """
+import asyncio, pytest, unittest
+from unittest.mock import call
+from hypothesis import given, strategies as st
+
+pytestmark = pytest.mark.virtual_time
+
+class Lazy:
+    @property
+    def __class__(self):
+        raise RuntimeError("too early")
+
+lazy = Lazy()
+
+async def helper():
+    return type(asyncio.get_running_loop()).__name__
+
+async def test_async():
+    assert await helper() == "SimLoop"
+
+def test_plain():
+    assert not hasattr(helper, "pytestmark")
+
+@given(st.booleans())
+def test_drawn(flag):
+    pass
+
+class Case(unittest.TestCase):
+    def test_it(self):
+        pass
+""").assert_outcomes(passed=4)  # fmt: skip
+
+
 def test_factories_of_a_suite_of_its_own_stay_in_charge_of_what_is_not_marked(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
 import asyncio

@@ -2,7 +2,8 @@
 
 - ``@pytest.mark.virtual_time`` runs an async test, and its fixtures, on a `SimLoop`: an hour of sleep takes no time.
   Needs pytest-asyncio, and stands for its marker as well. Arguments are the loop's, by name; ``max_time`` is a day if
-  not given: a test that waits for what never comes ends with a `TimeLimit` that says where it waits.
+  not given: a test that waits for what never comes ends with a `TimeLimit` that says where it waits. All examples of a
+  Hypothesis test are run on one loop, one after the other. What cannot be run so is refused, and not run in real time.
 - ``sim(plan)`` plays a plan on our own simulation and fails with an explanation if a promise is not kept; ``sim()``
   draws one. ``--relive-seed N`` is the seed of all of them, ``--relive-replay FILE`` a plan that is played instead.
 - ``live_server`` is a `FakeLiveServer` behind a websocket: in memory if the test is in virtual time, else over TLS on
@@ -15,9 +16,10 @@ pytest loads this module in every run of every project that has relive installed
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import pytest
 
@@ -101,24 +103,56 @@ class _Loops:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> None:
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
     """Have pytest-asyncio run an async test that has our marker, whatever its mode is."""
-    if not (inspect.iscoroutinefunction(obj) and _marks(collector, obj)):
+    if issubclass(type(obj), type):  # no more is asked of what may be anything: a lazy object would be made by that
+        _refuse_a_loop_of_its_own(collector, cast("type", obj))
+        return
+    if not collector.istestfunction(obj, name):
+        return
+    test = getattr(obj, "__func__", obj)  # of a static method
+    marks = [*_own_marks(test), *collector.iter_markers(MARK)]
+    if not (marks and _is_async(collector, name, test)):
         return
     plugins = collector.config.pluginmanager
     if not hasattr(collector.config.hook, "pytest_asyncio_loop_factories"):
         raise collector.CollectError(_needs_asyncio(f"the marker {MARK}"))
-    for mark in _marks(collector, obj):
+    for mark in marks:
         _check(mark, collector)
     if not plugins.hasplugin(_LOOPS):
         plugins.register(_Loops(), _LOOPS)
-    if not any(mark.name == _ASYNCIO for mark in getattr(obj, "pytestmark", ())):
-        pytest.mark.asyncio(obj)
+    if not any(mark.name == _ASYNCIO for mark in getattr(test, "pytestmark", ())):
+        pytest.mark.asyncio(test)
 
 
-def _marks(collector: pytest.Module | pytest.Class, obj: object) -> list[pytest.Mark]:
-    own: list[pytest.Mark] = [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == MARK]
-    return [*own, *collector.iter_markers(MARK)]
+def _own_marks(obj: object) -> list[pytest.Mark]:
+    return [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == MARK]
+
+
+def _is_async(collector: pytest.Module | pytest.Class, name: str, test: Any) -> bool:
+    """Whether pytest-asyncio can run it. Refuses what would be run without it, although it asks for virtual time.
+
+    Others may stand beside async tests in a class, or a module, that has the marker.
+    """
+    # Hypothesis puts a plain function around an async test, and has whoever runs it replace what is inside.
+    inner = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if inspect.iscoroutinefunction(inner):
+        return True
+    if _own_marks(test) or inspect.iscoroutinefunction(inspect.unwrap(inner)):
+        raise collector.CollectError(
+            f"{MARK}: {name} is no async function, or a decorator has made another of it: it would run in real time"
+        )
+    return False
+
+
+def _refuse_a_loop_of_its_own(collector: pytest.Module | pytest.Class, case: type) -> None:
+    """Refuse a class of unittest's that runs its tests on loops of its own."""
+    unittest: Any = sys.modules.get("unittest.async_case")  # not there: nobody has such a class
+    if unittest is None or not issubclass(case, unittest.IsolatedAsyncioTestCase):
+        return
+    tests = filter(inspect.isfunction, vars(case).values())
+    if any(collector.iter_markers(MARK)) or any(map(_own_marks, (case, *tests))):
+        raise collector.CollectError(f"{MARK}: {case.__name__} has a loop of its own: it would run in real time")
 
 
 def _check(mark: pytest.Mark, collector: pytest.Collector) -> None:
