@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from relive.core.policy import Policy
+from relive.core.policy import OFTEN, Policy
 from relive.errors import SettingError
 
 FIELDS = {field.name: field.default for field in attrs.fields(Policy)}
@@ -22,6 +22,9 @@ MAY_BE_ZERO = [
     "close_grace", "coverage_margin", "drain_margin", "late_handle", "lease_wait", "limit_warning", "quota_delay",
     "replay_audio", "rotate_patience", "send_timeout", "stable_after",
 ]  # fmt: skip
+
+# What comes again and again would be all that a session does, were there no time between.
+AGAIN = ["answer_timeout", "lease_ttl", "probe_after", "retry_base", "retry_cap", "rotate_after"]
 
 
 def policy(name: str, value: Any) -> Policy:
@@ -60,7 +63,14 @@ def test_only_where_it_means_something_seconds_may_be_none_at_all(name: str) -> 
     if name in MAY_BE_ZERO:
         assert getattr(policy(name, 0), name) == 0
     else:
-        assert "above 0" in refused(name, 0).expected
+        assert ("at least 0.001" if name in AGAIN else "above 0") in refused(name, 0).expected
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_comes_again_and_again_leaves_time_between(name: str) -> None:
+    assert getattr(policy(name, OFTEN), name) == OFTEN
+    for value in (1e-300, 0.0009):
+        assert "finite and at least 0.001" in refused(name, value).expected
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -84,7 +84,7 @@ def test_every_setting_is_there_with_unit_default_and_bounds() -> None:
     assert list(shown) == [field.name for field in attrs.fields(Policy)]
     assert all(len(cells) == 3 and all(cells) for cells in shown.values())
     assert shown["drain_margin"][:2] == ["`1` s", "finite and at least 0"]
-    assert shown["rotate_after"][:2] == ["`None` (s)", "finite and above 0, or None"]
+    assert shown["rotate_after"][:2] == ["`None` (s)", "finite and at least 0.001, or None"]
     assert shown["bind_to"][:2] == ["`''`", "a text"]
     assert shown["send_limit"][0] == "`4 * 1024 * 1024` bytes (4 MiB)"
     assert shown["handle_ttl"][0] == "`7200` s"

@@ -21,6 +21,10 @@ Classify: TypeAlias = Callable[[Dropped, Judgement], Judgement]
 
 _Check: TypeAlias = Callable[[Any, Any, Any], None]
 
+OFTEN: Final = 0.001
+"""Seconds, at least, between what a session does again and again. A deadline that the clock's rounding swallows is due
+as soon as it is armed: nothing else would ever be done."""
+
 
 def _bound(low: float, *, above: bool, endless: bool) -> str:
     """What a number may be, in words."""
@@ -69,13 +73,13 @@ def _field(default: object, check: _Check, may_be: str, unit: str = "") -> Any:
     return attrs.field(default=default, validator=check, metadata=_told(may_be, unit))
 
 
-def _seconds(default: float, *, above: bool = False, endless: bool = False) -> Any:
-    may_be = _bound(0.0, above=above, endless=endless)
-    return _field(default, _number(0.0, above=above, endless=endless), may_be, "s")
+def _seconds(default: float, *, low: float = 0.0, above: bool = False, endless: bool = False) -> Any:
+    may_be = _bound(low, above=above, endless=endless)
+    return _field(default, _number(low, above=above, endless=endless), may_be, "s")
 
 
-def _maybe(default: float | None) -> Any:
-    return _field(default, optional(_number(0.0, above=True)), "finite and above 0, or None", "s")
+def _maybe(default: float | None, *, low: float) -> Any:
+    return _field(default, optional(_number(low)), f"{_bound(low, above=False, endless=False)}, or None", "s")
 
 
 def _bytes(default: int) -> Any:
@@ -99,7 +103,7 @@ class Policy:
     "Leave a doomed connection this long before its ``time_left`` is up (M: closes come slightly early)."
     late_handle: float = _seconds(1.0)
     "How long after a turn its handle is awaited before a drain goes on with an older one (H: handles come late)."
-    rotate_after: float | None = _maybe(None)
+    rotate_after: float | None = _maybe(None, low=OFTEN)
     "Drain a connection of this age without waiting for a GoAway; None waits for the server."
     rotate_patience: float = _seconds(30.0)
     "How long such a drain may wait for a safe point. A turn that was cut once is never cut by another one."
@@ -111,20 +115,20 @@ class Policy:
     "Time for the server to answer the setup; the SDK has no timeout there (H)."
     close_grace: float = _seconds(0.3)
     "How long a closed connection may take to answer our close frame before it is cut."
-    probe_after: float = _seconds(3.0, above=True)
+    probe_after: float = _seconds(3.0, low=OFTEN)
     "Inbound silence after which a connection is probed with a ping."
     probe_timeout: float = _seconds(5.0, above=True)
     "Time for the answer to a probe; then the connection counts as dropped (M: the service's pongs can be slow)."
-    answer_timeout: float | None = _maybe(30.0)
+    answer_timeout: float | None = _maybe(30.0, low=OFTEN)
     """How long the model may owe an answer, or the rest of one, without output. None where it may choose not to answer
     (proactive audio), or where no ``generation_complete`` (H: there is one) comes before a long playback."""
     probe: bool = _flag(True)
     "Whether silent connections are probed at all."
 
     # Trying again. How long is waited, and how often.
-    retry_base: float = _seconds(0.5, above=True)
+    retry_base: float = _seconds(0.5, low=OFTEN)
     "First step of the exponential backoff."
-    retry_cap: float = _seconds(15.0, above=True)
+    retry_cap: float = _seconds(15.0, low=OFTEN)
     "Longest step of the backoff."
     retry_attempts: int = _count(10)
     "Openings in a row without a stable connection between them."
@@ -151,7 +155,7 @@ class Policy:
     "Time for one save; a save that takes longer is given up and reported."
     seed_timeout: float = _seconds(5.0, above=True)
     "Time for the application's hook after a loss of context."
-    lease_ttl: float = _seconds(15.0, above=True)
+    lease_ttl: float = _seconds(15.0, low=OFTEN)
     "How long an owned session stays a worker's own without being renewed; it is renewed three times as often."
     lease_wait: float = _seconds(0.0)
     "How long `connect` waits for a session that another worker owns; 0: not at all."

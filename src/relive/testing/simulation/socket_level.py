@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from relive.clock import LoopClock
-from relive.core.policy import Policy
+from relive.core.policy import OFTEN, Policy
 from relive.ports import Connection, Opening, Transport
 from relive.runtime.runtime import Runtime
 from relive.testing.host_tls import TlsHost
@@ -44,8 +44,10 @@ BOUNDS: Final = {
         "save_timeout", "seed_timeout", "send_timeout", "audio_age",
     ), LEAST),
     "coverage_margin": 0.1,
+    **dict.fromkeys(("lease_ttl", "probe_after", "retry_base", "retry_cap", "rotate_after"), OFTEN),
 }  # fmt: skip
-"The least, in real seconds, for bounds of the policy that a slow machine could reach although the plan does not."
+"""The least, in real seconds, for bounds of the policy that a slow machine could reach although the plan does not, and
+for what a policy may not have shorter."""
 _RECOVERY: Final = 30.0
 _PATIENCE: Final = 5.0
 _LOOK: Final = 0.02
