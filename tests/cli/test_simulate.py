@@ -230,7 +230,7 @@ def test_a_wrong_call_is_named(words: list[str], said: str) -> None:
         ('{"version": 2}', "it is of version 2, and this relive knows versions up to 1"),
         ('{"version": 1, "steps": [{"fault": {"fault": "Flood"}}]}', "there is no fault 'Flood'"),
         ('{"version": 1, "service": {"latency": -1}}', "$.service.latency"),
-        ('{"version": 1, "client": {"policy": {"bravery": 1}}}', "$.client.policy"),
+        ('{"version": 1, "client": {"policy": {"bravery": 1}}}', "$.client.policy.bravery"),
     ],
 )
 def test_an_unreadable_plan_is_said_to_be_so_without_a_traceback(text: str, said: str) -> None:

@@ -15,8 +15,10 @@ from relive.testing.simulation import faults as f
 from relive.testing.simulation.bounds import Number
 from relive.testing.simulation.campaign import Campaign
 from relive.testing.simulation.draw import draw
+from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import (
     AudioSchedule,
+    Client,
     Conversation,
     Plan,
     PlanError,
@@ -100,12 +102,46 @@ def test_each_number_may_be_right_and_all_of_them_together_too_much() -> None:
         {"seconds": 86_400.0, "talk": Conversation(audio=audio)},
         {"talk": Conversation(turns=(Turn(answer=1e9),))},
         {"herd": 1000, "service": Service(every=0.01)},
+        {"seconds": 86_400.0, "client": Client(policy={"probe_after": 0.01})},
+        {"seconds": 86_400.0, "client": Client(policy={"rotate_after": 0.01})},
     )
     for plan in too_much:
         with pytest.raises(PlanError, match=r"messages, and 2,000,000 is the most: .*\(at \$\)"):
             Plan(**plan)
     assert Plan(herd=1000).herd == 1000
     assert Plan(seconds=86_400.0).chaos == 86_340.0
+    assert Plan(seconds=86_400.0, client=Client(policy={"probe": False, "probe_after": 0.01})).chaos == 86_340.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "said"),
+    [
+        ({"bravery": 1}, "bravery", r"there is no setting 'bravery'; there are drain_margin, .*, transparent"),
+        ({"classify": None}, "classify", "there is no setting 'classify'; there are drain_margin, .*"),
+        ({"retry_attempts": 0}, "retry_attempts", "retry_attempts is 0, but must be a whole number, at least 1"),
+        ({"probe_after": "inf"}, "probe_after", "probe_after is .*inf'?, but must be .*"),
+        *(
+            ({name: 1e-300}, name, f"{name} is 1e-300, but must be finite and at least 0.001")
+            for name in ("probe_after", "rotate_after", "retry_cap")  # all that a session would do, for ever
+        ),
+    ],
+)
+def test_a_policy_that_no_session_could_have_is_refused_with_the_name_of_the_setting(
+    policy: dict[str, Any], name: str, said: str
+) -> None:
+    with pytest.raises(PlanError, match=rf"^this plan cannot be used: {said} \(at \$\.client\.policy\.{name}\)$"):
+        Plan.from_json(json.dumps({"version": 1, "client": {"policy": policy}}))
+    with pytest.raises(PlanError, match=rf"\(at \$\.client\.policy\.{name}\)$"):
+        Client(policy=policy)
+
+
+@pytest.mark.parametrize("level", ["core", "runtime"])
+def test_a_policy_at_its_least_comes_to_an_end(level: Level) -> None:
+    policy = {"probe_after": 0.001, "rotate_after": 0.001, "retry_base": 0.001, "retry_cap": 0.001}
+    plan = Plan(
+        seconds=4.0, calm=1.0, client=Client(policy=policy), service=Service(setup=0.0), steps=(Step(fault=f.Flap()),)
+    )
+    assert simulate(plan, level=level).violations == ()
 
 
 @pytest.mark.parametrize("seconds", [30.0, 60.0, 90.0])
@@ -161,3 +197,9 @@ def test_a_plan_at_its_bounds_can_be_played_two_hundred_times_faster() -> None:
     assert fast.talk.audio.rate == 200.0 * SCALE
     assert fast.talk.turns[0].pause == 0.01 / SCALE
     assert plan.talk.turns[0].pause == 0.01
+
+
+def test_a_policy_at_its_least_is_no_shorter_two_hundred_times_faster() -> None:
+    fast = scaled(Client(policy=dict.fromkeys(("lease_ttl", "probe_after", "retry_base", "rotate_after"), 0.001)))
+    assert fast.make_policy().probe_after == 0.001
+    assert fast.make_policy().late_handle == 1.0 / SCALE

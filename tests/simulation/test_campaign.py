@@ -18,7 +18,7 @@ from tests.cli.processes import end, start
 from tests.simulation import plays
 
 from relive.testing.simulation import campaign as campaigns, checks
-from relive.testing.simulation.campaign import Always, Campaign, attempt, run
+from relive.testing.simulation.campaign import Always, Campaign, run
 from relive.testing.simulation.plan import Client, Plan, PlanError
 from relive.testing.simulation.tally import KEPT, Tally
 from relive.testing.simulation.twice import different_lines, explain
@@ -147,12 +147,6 @@ def test_medians_are_of_sessions_and_edges_are_those_of_the_table() -> None:
 def test_an_unknown_profile_is_said_before_anything_is_played() -> None:
     with pytest.raises(PlanError, match="no profile 'stormy'; there are none, light"):
         run(Campaign(profile="stormy"), jobs=2)
-
-
-def test_what_a_plan_asks_for_in_vain_is_said() -> None:
-    plan = Plan.from_json('{"version": 1, "client": {"policy": {"bravery": 1}}}')
-    with pytest.raises(PlanError, match=r"bravery.*\$\.client\.policy"):
-        attempt(plan)
 
 
 def test_a_setting_without_an_end_is_written_and_read() -> None:

@@ -141,7 +141,7 @@ def test_a_planted_violation_is_found_shrunk_and_told() -> None:
 
 
 def test_a_replay_line_contains_the_plan_and_an_only_line_what_is_not_usual() -> None:
-    plan = Plan(client=Client(policy={"who": "it's me"}))
+    plan = Plan(client=Client(policy={"bind_to": "it's me"}))
     words = shlex.split(replay_line(plan, "core"))
     assert Plan.from_json(words[1]) == plan
     assert words[2:] == ["|", "relive", "simulate", "--level", "core", "--replay", "-"]

@@ -5,7 +5,7 @@ chance in a run (latencies, ids, backoff) is drawn from the plan's seed, in sepa
 `Plan.to_json` and `Plan.from_json`, which names the place of anything it cannot read.
 
 What is no number, or asks for more than `bounds` allow, raises `ValueError` where it is made; what does not go together
-in a plan raises `PlanError`.
+in a plan, and what no policy can be, raises `PlanError`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ from relive.testing.simulation.bounds import (
 )
 from relive.testing.simulation.faults import FAULTS, Fault
 
-_TURN: Final = 10.0  # messages that a turn costs as much as, whatever is said in it
+_TURN: Final = 10.0  # messages that a turn, or a connection, costs as much as, whatever is said in it
 VERSION: Final = 1
 "Of the format. A plan of a newer one is refused."
 
 TurnKind: TypeAlias = Literal["typed", "spoken", "marked", "text"]
 Stream: TypeAlias = Literal["network", "server", "backoff", "user"]
+_SETTINGS: Final = tuple(field.name for field in attrs.fields(Policy) if field.name != "classify")
 STATES: Final = (
     "", "IDLE", "CONNECTING", "ACTIVE", "DRAINING", "RESUMING", "WAITING", "HANDLE_EXPIRED", "CLOSED", "FAILED",
 )  # fmt: skip
@@ -137,7 +138,11 @@ class Service:
 
 @attrs.frozen(kw_only=True)
 class Client:
-    """What relive is told. `policy` names settings of `relive.Policy`."""
+    """What relive is told. `policy` names settings of `relive.Policy`.
+
+    Raises:
+        PlanError: `policy` names what is no setting, or gives one a value that it cannot have.
+    """
 
     compressed: bool = attrs.field(default=True, validator=instance_of(bool))
     "Whether the context is compressed, so that a session has no limit."
@@ -153,15 +158,22 @@ class Client:
     "What the application says to a loss of context."
     classify: Literal["none", "blame"] = attrs.field(default="none", validator=in_(("none", "blame")))
     "Whether the application has a say in what an end means: it may blame the handle for a resume without an answer."
-    policy: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    "Settings that differ from the default."
+    policy: dict[str, Any] = attrs.field(factory=dict[str, Any], validator=instance_of(dict))
+    "Settings that differ from the default; all but `classify`, which is a function."
+
+    def __attrs_post_init__(self) -> None:
+        for name in self.policy:
+            if name not in _SETTINGS:
+                there = ", ".join(_SETTINGS)
+                raise PlanError(f"$.client.policy.{name}", f"there is no setting {name!r}; there are {there}")
+        try:
+            self.make_policy()
+        except SettingError as error:
+            raise PlanError(f"$.client.policy.{error.name}", str(error)) from error
 
     def make_policy(self) -> Policy:
         """The policy."""
-        try:
-            return Policy(**self.policy, classify=_blame if self.classify == "blame" else None)
-        except (TypeError, SettingError) as error:
-            raise PlanError("$.client.policy", str(error)) from error
+        return Policy(**self.policy, classify=_blame if self.classify == "blame" else None)
 
 
 def _blame(drop: Dropped, judgement: Judgement) -> Judgement:
@@ -216,7 +228,8 @@ class Plan:
                 raise PlanError(f"$.steps[{number}].at", f"at {step.at:g} s it would never strike: {over}")
         if (messages := _messages(self)) > MESSAGES:
             much = f"its sessions would say and hear some {messages:,.0f} messages, and {MESSAGES:,} is the most"
-            raise PlanError("$", f"{much}: fewer `seconds`, a smaller `herd`, or a lower `talk.audio.rate`")
+            less = "fewer `seconds`, a smaller `herd`, a lower `talk.audio.rate`, or a `client.policy` that probes"
+            raise PlanError("$", f"{much}: {less}, or rotates, less often")
 
     @property
     def chaos(self) -> float:
@@ -246,13 +259,14 @@ class Plan:
 
 
 def _messages(plan: Plan) -> float:
-    """How much is said and heard in a plan, about: audio, handles, and in each turn a question and an answer to it."""
-    talk, every = plan.talk, plan.service.every
+    """How much is said and heard in a plan, about: audio or probes, handles, connections, questions and answers."""
+    talk, every, policy = plan.talk, plan.service.every, plan.client.make_policy()
     rate, asked, took = talk.audio.rate, 0.0, 0.0
     for turn in talk.turns:
         asked += _TURN + turn.tools + turn.video + turn.answer * (rate or 1.0)
         took += min(talk.patience, turn.pause + turn.answer, EVER if turn.barge_in is None else turn.barge_in)
-    always = rate + (1.0 / every if every else 0.0)
+    always = max(rate, 1.0 / policy.probe_after if policy.probe else 0.0)  # only what is silent is probed
+    always += (1.0 / every if every else 0.0) + (_TURN / policy.rotate_after if policy.rotate_after else 0.0)
     return plan.herd * (plan.seconds * always + (max(1.0, plan.seconds / took) * asked if took else 0.0))
 
 
