@@ -203,3 +203,9 @@ def test_a_policy_at_its_least_is_no_shorter_two_hundred_times_faster() -> None:
     fast = scaled(Client(policy=dict.fromkeys(("lease_ttl", "probe_after", "retry_base", "rotate_after"), 0.001)))
     assert fast.make_policy().probe_after == 0.001
     assert fast.make_policy().late_handle == 1.0 / SCALE
+
+
+def test_a_duration_of_a_policy_is_shorter_two_hundred_times_faster_also_if_it_is_a_whole_number() -> None:
+    settings: dict[str, Any] = {"late_handle": 2, "retry_attempts": 400, "rotate_after": None}
+    fast = scaled(Client(policy=settings)).make_policy()
+    assert (fast.late_handle, fast.retry_attempts, fast.rotate_after) == (2 / SCALE, 400, None)

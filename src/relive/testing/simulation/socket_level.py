@@ -86,7 +86,7 @@ def _policy(client: Client) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for field in attrs.fields(Policy):
         was = getattr(policy, field.name)
-        if isinstance(was, float):
+        if field.metadata["unit"] == "s" and was is not None:
             settings[field.name] = max(BOUNDS.get(field.name, 0.0), was / SCALE)
         elif field.name != "classify":
             settings[field.name] = was
