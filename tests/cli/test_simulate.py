@@ -213,6 +213,7 @@ def test_sessions_go_the_same_way_in_a_process_with_another_hash_seed(monkeypatc
         (["--replay", "no-such-file"], "cannot read no-such-file"),
         (["--trace", "no-such-directory/trace"], "cannot write no-such-directory/trace"),
         (["--only", "1", "--replay", "-"], "leave out --only"),
+        (["--only", "1", "--sessions", "9"], "it plays one session alone: leave out --sessions"),
         (["--seed", "3", "--replay", "-"], "leave out --seed"),
         (["--level", "sockets", "--check-determinism"], "real sockets never do the same twice"),
     ],

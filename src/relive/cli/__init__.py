@@ -21,8 +21,10 @@ def main() -> None:
         raise SystemExit(2)
     try:
         from relive.cli.app import app
+        from relive.cli.streams import telling
     except KeyboardInterrupt:  # somebody did not want to wait for that
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None
 
-    app(prog_name="relive")
+    with telling():
+        app(prog_name="relive")

@@ -1,4 +1,7 @@
-"""The commands and their options. Exit codes: 0 all is well, 1 something was lost, 2 it was called wrongly."""
+"""The commands and their options.
+
+Exit codes: 0 all is well, 1 something was lost, 2 it was called wrongly, or there is no room for what it has to say.
+"""
 
 from __future__ import annotations
 

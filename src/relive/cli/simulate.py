@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from relive.cli.campaign_screen import CampaignScreen, show_result
 from relive.cli.interrupts import interruptible
+from relive.cli.streams import standard_input
 from relive.testing.simulation.campaign import Always, Campaign, Result, attempt, run
 from relive.testing.simulation.draw import PROFILES
 from relive.testing.simulation.explain import example_line, explain, only_line, replay_line
@@ -92,7 +92,10 @@ def simulate(
     if only is not None and replay is not None:
         raise typer.BadParameter("there is no other session in a plan: leave out --only", param_hint="--replay")
     if replay is not None:
-        _leave_to_the_plan(context, sessions="--sessions", seed="--seed", profile="--faults", rate="--rate")
+        drawn = {"sessions": "--sessions", "seed": "--seed", "profile": "--faults", "rate": "--rate"}
+        _leave_out(context, "--replay", "a plan says that itself", **drawn)
+    if only is not None:
+        _leave_out(context, "--only", "it plays one session alone", sessions="--sessions")
     if check_determinism and level is At.SOCKETS:
         raise typer.BadParameter("real sockets never do the same twice", param_hint="--check-determinism")
     campaign = Campaign(
@@ -151,12 +154,12 @@ def _played(play: Callable[[], Result], campaign: Campaign) -> Result:
         raise typer.Exit(1) from None
 
 
-def _leave_to_the_plan(context: typer.Context, **options: str) -> None:
-    """Refuse options that would mean nothing beside a plan, rather than ignore them."""
+def _leave_out(context: typer.Context, beside: str, why: str, **options: str) -> None:
+    """Refuse options that would mean nothing beside another, rather than ignore them."""
     for name, option in options.items():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"a plan says that itself: leave out {option}", param_hint="--replay")
+            raise typer.BadParameter(f"{why}: leave out {option}", param_hint=beside)
 
 
 def _profile(name: str) -> str:
@@ -177,7 +180,7 @@ def _rate(rate: float) -> float:
 def _read(name: str) -> Plan:
     """Read a plan."""
     try:
-        return Plan.from_json(sys.stdin.buffer.read() if name == _STDIN else Path(name).read_bytes())
+        return Plan.from_json(standard_input("--replay").read() if name == _STDIN else Path(name).read_bytes())
     except OSError as error:
         raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint="--replay") from error
     except PlanError as error:
@@ -187,12 +190,26 @@ def _read(name: str) -> Plan:
 @contextmanager
 def _writer(path: Path) -> Generator[Callable[[str], object]]:
     """Write lines at the end of a file."""
-    try:
+    with _writing(path):
         file = path.open("a", encoding="utf-8", newline="\n")
+
+    def write(line: str) -> None:
+        with _writing(path):
+            file.write(line + "\n")
+
+    try:
+        yield write
+    finally:
+        with _writing(path):
+            file.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--trace") from error
-    with file:
-        yield lambda line: file.write(line + "\n")
 
 
 def _cores() -> int:

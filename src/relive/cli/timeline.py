@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from relive.cli.named import NotThere, load_table
+from relive.cli.streams import standard_input
 from relive.diagrams import of_table
 from relive.diagrams.timeline import MOST, Run, Timeline, TraceError, collect, page, sequence
 from relive.errors import TableError
@@ -79,7 +79,7 @@ def timeline(
 def _collect(trace: str, most: int, run: int | None) -> Timeline:
     try:
         if trace == _STDIO:
-            return collect(sys.stdin.buffer, "trace", most=most, run=run)
+            return collect(standard_input("TRACE"), "trace", most=most, run=run)
         with Path(trace).open("rb") as file:
             return collect(file, Path(trace).name, most=most, run=run)
     except OSError as exc:
