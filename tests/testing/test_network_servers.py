@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -20,8 +21,11 @@ from relive.testing.network_transport import WINDOW
 @simulated
 async def test_what_cannot_be_dialled_or_served_says_why() -> None:
     loop = asyncio.get_running_loop()
-    with pytest.raises(ConnectionRefusedError, match="nobody"):
+    with pytest.raises(
+        ConnectionRefusedError, match=r"nobody\.example.*network of a SimLoop is in memory only"
+    ) as refused:
         await loop.create_connection(End, "nobody.example", 1)
+    assert refused.value.errno == errno.ECONNREFUSED
     with pytest.raises(ValueError, match="port"):
         await loop.create_connection(End, "localhost")
     with pytest.raises(TypeError, match="no option speed"):

@@ -236,7 +236,9 @@ class NetworkConnection:
             self._leave("server")
         elif server is None:
             self._leave("server")
-            self.to_client.send(ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {self.address!r}"))
+            why = "nobody listens there, and the network of a SimLoop is in memory only"
+            failed = f"Connect call failed {self.address!r}: {why}"
+            self.to_client.send(ConnectionRefusedError(errno.ECONNREFUSED, failed))
         else:
             try:
                 end = self._end("server", server)
