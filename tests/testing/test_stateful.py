@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from hypothesis import Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
+import relive
 from relive.core.journal import Journal, Replay
 from relive.testing.stateful import LiveSessionMachine, RelayAgent
 from relive.testing.strategies import patient
@@ -19,6 +21,17 @@ SOME = settings(patient, max_examples=15, stateful_step_count=10, database=None,
 
 def test_our_session_holds() -> None:
     run_state_machine_as_test(LiveSessionMachine, settings=SOME)
+
+
+def test_audio_that_is_too_old_to_be_sent_again_is_missing_and_told() -> None:
+    machine = LiveSessionMachine()
+    machine.begin()
+    machine.speak(1)
+    machine.wait(30.0)
+    machine.say()
+    machine.reset()
+    machine.teardown()
+    assert machine.dropped == 1
 
 
 class Swallows(RelayAgent):
@@ -39,6 +52,50 @@ class SwallowsMachine(LiveSessionMachine):
 def test_an_application_that_swallows_speech_is_found_out() -> None:
     with pytest.raises(AssertionError, match="not all that was spoken was consumed"):
         run_state_machine_as_test(SwallowsMachine, settings=settings(SOME, max_examples=50, phases=[Phase.generate]))
+
+
+class Shouts(RelayAgent):
+    async def say(self, text: str) -> None:
+        await super().say(text.upper())
+
+
+class ShoutsMachine(LiveSessionMachine):
+    @asynccontextmanager
+    async def make_agent(self, client: Any) -> AsyncGenerator[Any]:
+        async with super().make_agent(client) as agent:
+            yield Shouts(cast("RelayAgent", agent).session)
+
+
+def test_an_application_that_changes_what_is_said_is_found_out() -> None:
+    with pytest.raises(AssertionError, match="the server consumed 'TURN NUMBER 1', which was changed, or never said"):
+        run_state_machine_as_test(ShoutsMachine, settings=settings(SOME, max_examples=50, phases=[Phase.generate]))
+
+
+class RepeatsMachine(LiveSessionMachine):
+    @rule()
+    def greet(self) -> None:
+        """Say the same again, and mean it."""
+        self.said.append("hello")
+        self.run(self.agent.say("hello"))
+
+
+def test_the_same_may_be_said_more_than_once() -> None:
+    run_state_machine_as_test(RepeatsMachine, settings=SOME)
+
+
+class SilentMachine(LiveSessionMachine):
+    @asynccontextmanager
+    async def make_agent(self, client: Any) -> AsyncGenerator[Any]:
+        async with relive.connect(client, model="m") as session:
+            agent = RelayAgent(session)
+            listening = asyncio.ensure_future(agent.listen())
+            yield agent
+        await listening
+
+
+def test_an_application_that_does_not_report_its_steps_is_told_how() -> None:
+    with pytest.raises(AssertionError, match=r"make_agent must give observers=\[self\] to relive\.connect"):
+        run_state_machine_as_test(SilentMachine, settings=settings(SOME, max_examples=1, phases=[Phase.generate]))
 
 
 def test_a_journal_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
