@@ -34,6 +34,17 @@ def test_audio_that_is_too_old_to_be_sent_again_is_missing_and_told() -> None:
     assert machine.dropped == 1
 
 
+def test_a_session_that_is_cut_again_and_again_does_not_give_up() -> None:
+    machine = LiveSessionMachine()
+    machine.begin()
+    for _ in range(2 * machine.policy.retry_attempts):
+        machine.reset()
+        machine.wait(1.0)
+    machine.say()
+    machine.teardown()
+    assert machine.steps[-1] == ("ACTIVE", "CLOSED")
+
+
 class Swallows(RelayAgent):
     """An application of its own that thinks that nobody listens while a connection is being replaced."""
 

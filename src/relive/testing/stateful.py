@@ -93,8 +93,8 @@ class LiveSessionMachine(RuleBasedStateMachine):
         model=EchoModel(chunks=2, interval=0.5), updates=Updates(late=0.1), limits=Limits(), vad_silence=None
     )
     "How the server behaves."
-    policy: ClassVar[relive.Policy] = relive.Policy()
-    "Of the session that `make_agent` opens."
+    policy: ClassVar[relive.Policy] = relive.Policy(stable_after=0.0)
+    "Of the session that `make_agent` opens. It does not give up, however soon what has come up is cut again."
 
     @initialize()
     def begin(self) -> None:
