@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -258,3 +259,23 @@ def test_a_transport_can_be_handed_to_another_protocol() -> None:
             transport.set_protocol(server)
 
     run(main)
+
+
+@simulated
+async def test_a_connection_knows_the_context_that_it_was_dialled_in() -> None:
+    whose = ContextVar[str]("whose")
+
+    async def dial(who: str) -> None:
+        whose.set(who)
+        await asyncio.get_running_loop().create_connection(End, "localhost", 7)
+
+    network().links.set(latency=1.0)
+    listener = network().listen(End, "localhost", 7)
+    dials = asyncio.gather(dial("one"), dial("other"))
+    await asyncio.sleep(0.5)
+    network().links.set(latency=2.0)  # what is on its way is looked after by somebody else from here on
+    await dials
+    assert [connection.context[whose] for connection in network().connections] == ["one", "other"]
+    listener.close()
+    listener.abort_clients()
+    await listener.wait_closed()

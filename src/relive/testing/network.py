@@ -16,6 +16,7 @@ import asyncio
 import errno
 import itertools
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any, Final, Literal, TypeVar
 
 from relive.testing.lanes import Lane
@@ -176,11 +177,13 @@ class NetworkConnection:
     """One connection. `client` and `server` are its ends, once they are there.
 
     `number` is its place among those of its network, `address` is what was dialled. `line` is where conditions are set.
+    `context` is that of whoever dialled: a context variable that was set there tells whose the connection is.
     """
 
     def __init__(self, network: SimNetwork, number: int, address: Address, tls: Any) -> None:
         loop, changed = network.loop, network.links.tell
         self.number, self.address = number, address
+        self.context: Final = copy_context()
         self.line: Final[Line[Segment]] = network.links.line(loop.time(), _cut)
         self.client: NetworkTransport | None = None
         self.server: NetworkTransport | None = None
