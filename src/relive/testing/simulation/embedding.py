@@ -4,6 +4,9 @@
 memory, over the unmodified websocket library, and uses `relive.connect` as it always does. `hold_agent` holds it to
 relive's promises and to claims of its own, and says how to see again what went wrong.
 
+An application may have as many sessions as it likes, at a time or one after the other; each is judged by itself. A step
+of a plan that waits for a state strikes the connections of the session that comes into it, any other those of all.
+
 Chaos brings what concerns the network, the server, the wall clock and the process (`APPLICABLE`). When a process
 crashes its connections are reset, the application is cancelled, and called anew after a while. Faults of parts that
 only our own simulations have (their store, hook, user) are left out, and noted as such.
@@ -13,21 +16,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
 from relive.testing.host_tls import TlsHost
-from relive.testing.links import Line
 from relive.testing.loop import Deadlock, SimLoop, TimeLimit
-from relive.testing.loop_halts import describe_all
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_model import Model
-from relive.testing.simulation.alarm import Alarm
-from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.faults import FAULTS
 from relive.testing.simulation.history import History
 from relive.testing.simulation.live import RECOVERY, most_steps
@@ -95,10 +93,13 @@ class AgentHistory(History):
 
     @property
     def gave_up(self) -> bool:
-        """Whether the application ended because relive had given a session up: no way back, or a final refusal."""
+        """Whether the application ended because relive had given a session up: no way back, or a final refusal.
+
+        It may have given up several: a group of such errors and nothing else counts as well.
+        """
         from relive.errors import SessionFailed
 
-        return isinstance(self.error, SessionFailed)
+        return self.error is not None and BaseExceptionGroup("", [self.error]).split(SessionFailed)[1] is None
 
     @property
     def cut_short(self) -> int:
@@ -107,8 +108,12 @@ class AgentHistory(History):
 
     @property
     def states(self) -> list[str]:
-        """The states that its sessions went through, in order."""
-        return [record.data[1] for record in self.records if record.kind == "step" and record.data[0] != record.data[1]]
+        """The states that its sessions went through, in order, all sessions together."""
+        return self.states_of(None)
+
+    def states_of(self, session: int | None) -> list[str]:
+        """Likewise of one session: they are counted from 0, in the order in which they were begun."""
+        return [record.data[1] for record in self.of("step", session) if record.data[0] != record.data[1]]
 
 
 def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> AgentHistory:
@@ -124,17 +129,19 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     Raises:
         LoopIsRunning: it was called inside an event loop.
     """
+    from relive.testing.simulation.embedding_play import Play, Server
+
     insist_on_no_loop("play_agent")
-    server = _Server(_script(plan, model), seed=plan.stream("server").getrandbits(32))
+    server = Server(_script(plan, model), seed=plan.stream("server").getrandbits(32))
     history = AgentHistory(plan, server)
     server.told = history.sent
     make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS * most_steps(plan))
     try:
         with quiet(), asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(_Play(agent, history).run())
+            runner.run(Play(agent, history).run())
     except (Deadlock, TimeLimit) as stuck:
         history.ended = stuck.time
-        history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time),)
+        history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
     else:
         history.violations = _check(history)
     return history
@@ -171,7 +178,7 @@ def hold_agent(
             run_again(agent, history, model)
         assert not history.late, f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
         assert history.error is None or history.gave_up, f"the application raised {history.error!r}"
-        assert not history.violations, "\n".join(str(violation) for violation in history.violations[:5])
+        assert not history.violations, "\n".join(_named(history, broken) for broken in history.violations[:5])
         for claim in claims:
             claim(history)
     except AssertionError as error:
@@ -191,7 +198,7 @@ def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
         f"{name} through {plan.seconds:g} s, the last {plan.calm:g} of them without faults; seed {plan.seed}",
         *(f"  {number}. {in_words(step)}" for number, step in enumerate(plan.steps, 1)),
         *([f"  (not for applications, and left out: {', '.join(left_out)})"] if left_out else []),
-        f"  its sessions went {' → '.join(history.states) or 'nowhere'}",
+        *_walks(history),
         "",
         "the plan (what it does not say has its default):",
         plan.to_json(indent=2),
@@ -201,6 +208,19 @@ def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
         "or in a test:",
         f"  {example_line(plan)}",
     ])  # fmt: skip
+
+
+def _walks(history: AgentHistory) -> list[str]:
+    """Say what its sessions went through, a line for each."""
+    walks = [" → ".join(history.states_of(number)) for number in range(len(history.clients))]
+    if len(walks) > 1:
+        return [f"  session {number} went {walk}" for number, walk in enumerate(walks)]
+    return [f"  its session went {walk}" for walk in walks] or ["  it opened no session"]
+
+
+def _named(history: AgentHistory, broken: Violation) -> str:
+    """Say of a promise that was not kept in which session, if there are several."""
+    return f"session {broken.client}: {broken}" if len(history.clients) > 1 and broken.client >= 0 else str(broken)
 
 
 async def speech(seconds: float, *, rate: float = 10.0) -> AsyncGenerator[bytes]:
@@ -243,155 +263,3 @@ def _check(history: AgentHistory) -> tuple[Violation, ...]:
         found += (violation for check in embedding_checks.CHECKS for violation in check(facts))
         found += embedding_checks.kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))
     return tuple(sorted(found, key=lambda violation: violation.at))
-
-
-class _Server(FakeLiveServer):
-    """Tells of what it is sent."""
-
-    told: Callable[[int, str | bytes, float], None]
-
-    def receive(self, conn: int, frame: str | bytes, now: float) -> None:
-        """Take a client frame."""
-        self.told(conn, frame, now)
-        super().receive(conn, frame, now)
-
-
-class _Play:
-    """A simulation in progress: the stage of its chaos."""
-
-    def __init__(self, agent: Agent, history: AgentHistory) -> None:
-        self.agent = agent
-        self.history = history
-        self.plan: Final = history.plan
-        self.server: Final = history.server
-        self.store = Store()
-        self.chaos = Chaos(self.plan, self, history, self.server.script)
-        self.loop: SimLoop
-        self.host: TlsHost
-        self._running: asyncio.Future[object] | None = None
-        self._crash: float | None = None
-
-    async def run(self) -> None:
-        from relive.testing.simulation.embedding_watch import Watch, watching
-
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, SimLoop)
-        self.loop, history = loop, self.history
-        self.network = loop.network.links
-        self.network.chance.seed(self.plan.stream("network").getrandbits(64))
-        if self.plan.service.latency:
-            self.network.up.base = self.network.down.base = self.plan.service.latency
-        history.began = loop.time()
-        loop.set_exception_handler(self._broke)
-        async with TlsHost(self.server) as self.host:
-            alarm = Alarm(self.chaos, loop, history.began)
-            history.watch = Watch(history, self.now, alarm.entered)
-            with watching(history.watch):
-                await self._live()
-            alarm.cancel()
-            history.ended = self.now()
-            for watched in history.watch.sessions:
-                history.watch.finish(watched)
-        await asyncio.sleep(0.0)
-
-    async def _live(self) -> None:
-        """Be the application, through all its processes."""
-        history = self.history
-        while True:
-            history.runs += 1
-            client = make_client(self.host, vertex=self.plan.service.backend == "vertex")
-            self._running = task = asyncio.ensure_future(self.agent(client))
-            left = self.plan.seconds + RECOVERY - self.now()
-            _, late = await asyncio.wait([task], timeout=max(left, RECOVERY))
-            where = "; ".join(describe_all(cast("set[asyncio.Task[Any]]", late)))
-            task.cancel()
-            await asyncio.wait([task])
-            self._running = None
-            with suppress(Exception):
-                await client.aio.aclose()
-            down, self._crash = self._crash, None
-            if late:
-                history.late = where or "it cannot be told where it waits"
-                return
-            if down is None:
-                try:
-                    history.returned = task.result()
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the application's
-                    history.error = error
-                return
-            await asyncio.sleep(down)
-
-    def _broke(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Something raised where nobody could catch it: in a task of the application's that nobody awaits."""
-        error = context.get("exception")
-        if self.history.error is None and isinstance(error, Exception):
-            self.history.error = error
-
-    def now(self) -> float:
-        """Seconds since the beginning."""
-        return self.loop.time() - self.history.began
-
-    # What chaos asks for. Where it says which session's connections it wants it gets all: an application has one.
-
-    def states(self) -> Iterable[tuple[int, str]]:
-        """The sessions that live."""
-        return [
-            (watched.scribe.client, watched.runtime.lifecycle.state)
-            for watched in self.history.watch.sessions
-            if watched.life.ended is None
-        ]
-
-    def conns(self, client: int) -> tuple[int, ...]:  # noqa: ARG002
-        """The connections that are open."""
-        return self.server.live
-
-    def lines(self, client: int) -> Iterable[Line[Any]]:  # noqa: ARG002
-        """The links that are open."""
-        return [connection.line for connection in self.loop.network.connections]
-
-    def flush(self) -> None:
-        """Perform what the server wants done."""
-        self.host.flush()
-
-    def crash(self, client: int, store: str, down: float) -> None:  # noqa: ARG002 - the store is the application's
-        """Kill the application."""
-        if self._running is None or self._crash is not None:
-            return
-        self._crash = down
-        for watched in self.history.watch.sessions:
-            if watched.life.ended is None:
-                watched.life.crashed, watched.life.ended = True, self.now()
-                watched.life.stats = watched.runtime.stats()
-                watched.scribe.note("crash", watched.life.state)
-                watched.scribe.mute = True
-        for line in self.lines(-1):
-            line.reset_peer(self.loop.time())
-        self._running.cancel()
-
-    def step_wall(self, seconds: float) -> None:
-        """Set the wall clock."""
-        self.loop.step_wall(seconds)
-
-    def stop_reading(self, client: int, seconds: float) -> None:  # noqa: ARG002
-        """Is the application's own affair, as are the others."""
-        self._leave_out("StopReading")
-
-    def clog(self, client: int, seconds: float) -> None:  # noqa: ARG002
-        """As `stop_reading`."""
-        self._leave_out("Clog")
-
-    def burst(self, client: int, frames: int) -> None:  # noqa: ARG002
-        """As `stop_reading`."""
-        self._leave_out("Burst")
-
-    def hang_up(self, client: int) -> None:  # noqa: ARG002
-        """As `stop_reading`."""
-        self._leave_out("Hangup")
-
-    def stray(self, client: int, fact: str) -> None:  # noqa: ARG002
-        """As `stop_reading`."""
-        self._leave_out("Stray")
-
-    def _leave_out(self, name: str) -> None:
-        if not any(record.kind == "left_out" and record.what == name for record in self.history.records):
-            self.history.add(self.now(), -1, 0, "left_out", name)

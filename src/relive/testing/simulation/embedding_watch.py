@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, cast
 
@@ -31,6 +32,8 @@ from relive.testing.simulation.recording import Recording, Scribe
 from relive.testing.simulation.taps import TappedTransport
 from relive.testing.simulation.user import CHUNK, Item, User, hear
 
+DIALLING: Final = ContextVar[Dialled]("DIALLING")
+"For which opening of which session a connection is dialled."
 _SILENT: Final = Conversation(turns=())
 
 
@@ -206,14 +209,12 @@ class WatchedChannel(Channel):
 
 
 class _Transport(TappedTransport):
-    """Finds out which connections of the server's were dialled for which opening."""
+    """Says for which opening it dials, to whoever looks into the context of the dial."""
 
     async def open(self, opening: Opening) -> Connection:
         """Open a connection."""
-        history = self.scribe.history
-        before = len(history.server.admissions)
+        before = DIALLING.set(Dialled(self.scribe.client, 1, opening.number))
         try:
             return await super().open(opening)
         finally:
-            for admission in history.server.admissions[before:]:
-                history.dialled.setdefault(admission.number, Dialled(self.scribe.client, 1, opening.number))
+            DIALLING.reset(before)
