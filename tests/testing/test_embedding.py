@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
-from typing import Any
+import unittest
+from typing import Any, cast
 
 import pytest
 from google.genai import types
+from hypothesis.errors import UnsatisfiedAssumption
 
 import relive
 from relive.core.journal import Journal, Replay
@@ -109,6 +112,66 @@ def test_one_that_raises_is_told() -> None:
 
     with pytest.raises(AssertionError, match="the application raised LookupError"):
         hold_agent(broken, plan())
+
+
+def test_one_that_is_no_async_function_is_refused() -> None:
+    def plain(client: Any) -> int:
+        return 5
+
+    with pytest.raises(TypeError, match=r"an application is an async function: .*plain is none, it returned 5"):
+        hold_agent(cast("Any", plain), plan())
+    history = hold_agent(lambda client: asyncio.wait_for(chat(client), 1000.0), plan())
+    assert history.returned == HEARD
+
+
+def test_one_that_opens_no_session_is_held_to_nothing_and_told_so() -> None:
+    async def plain(client: Any) -> None:
+        async with client.aio.live.connect(model="m"):
+            pass
+
+    with pytest.raises(AssertionError, match=r"opened no session with relive\.connect") as caught:
+        hold_agent(plain, plan())
+    assert "  it opened no session\n" in str(caught.value)
+    assert play_agent(plain, plan()).states == []
+
+
+def test_a_claim_that_raises_something_else_comes_with_the_plan() -> None:
+    def slip(history: AgentHistory) -> None:
+        assert history.returned["heard"] == HEARD
+
+    with pytest.raises(AssertionError, match=r"the claim .*slip raised TypeError: list indices") as caught:
+        hold_agent(chat, plan(Step(fault=f.ResetPeer(), at=30.0)), slip)
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert "play_agent(chat, Plan.from_json(" in str(caught.value)
+
+
+@pytest.mark.parametrize("verdict", [unittest.SkipTest, UnsatisfiedAssumption])
+def test_a_claim_may_say_that_there_is_nothing_to_judge(verdict: type[Exception]) -> None:
+    def assume(history: AgentHistory) -> None:
+        if not history.gave_up:
+            raise verdict
+
+    with pytest.raises(verdict):
+        hold_agent(chat, plan(), assume)
+
+
+def test_an_async_claim_is_refused() -> None:
+    async def later(history: AgentHistory) -> None:
+        raise AssertionError("never asked")
+
+    for claim in (later, functools.partial(later), lambda history: asyncio.sleep(0.0, history)):
+        with pytest.raises(TypeError, match="a claim is no async function"):
+            hold_agent(chat, plan(), claim)
+
+
+def test_a_claim_that_does_not_hold_is_shown_also_if_relive_gave_up() -> None:
+    def claim(history: AgentHistory) -> None:
+        assert not history.gave_up, "it gave up"
+
+    refused = plan(Step(fault=f.RefuseDial(403, times=1000), at=1.0), Step(fault=f.ResetPeer(), at=20.0))
+    with pytest.raises(AssertionError, match="it gave up") as caught:
+        hold_agent(chat, refused, claim)
+    assert isinstance(caught.value.__cause__, AssertionError)
 
 
 def test_one_that_is_not_the_same_twice_is_told_where_it_differs() -> None:

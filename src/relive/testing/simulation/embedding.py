@@ -15,6 +15,7 @@ only our own simulations have (their store, hook, user) are left out, and noted 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from relive.testing.simulation.embedding_watch import Watch
 
 Agent: TypeAlias = "Callable[[Client], Awaitable[object]]"
-"An application: given a client it does its work, and returns when that is done."
+"An application, an async function: given a client it does its work, and returns when that is done."
 Claim: TypeAlias = "Callable[[AgentHistory], object]"
-"Raises `AssertionError` if a history is not as it should be."
+"A function, not an async one: raises `AssertionError` if a history is not as it should be. What it returns is ignored."
 
 LEFT_OUT: Final = frozenset(
     {"SlowStore", "FailingStore", "SlowHook", "StopReading", "Clog", "Burst", "Stray", "Hangup"}
@@ -127,6 +128,7 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.
 
     Raises:
+        TypeError: the application is no async function.
         LoopIsRunning: it was called inside an event loop.
     """
     from relive.testing.simulation.embedding_play import Play, Server
@@ -156,6 +158,8 @@ def hold_agent(
 ) -> AgentHistory:
     """Run an application through a plan, and hold it to relive's promises and to claims of its own.
 
+    One that opens no session has not been held to anything, and that is wrong as well.
+
     Args:
         agent: as for `play_agent`.
         plan: likewise.
@@ -165,7 +169,9 @@ def hold_agent(
             it there, once in a process with another hash seed, which takes a second or two. See `embedding_again`.
 
     Raises:
-        AssertionError: something is not as it should be; says what, and how to see it again.
+        AssertionError: something is not as it should be; says what, and how to see it again. What the application
+            or a claim raised is its cause.
+        TypeError: the application or a claim is not the kind of function that it should be.
         LoopIsRunning: it was called inside an event loop.
         RuntimeError: the other process died.
     """
@@ -176,21 +182,58 @@ def hold_agent(
     try:
         if twice:
             run_again(agent, history, model)
-        assert not history.late, f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
-        assert history.error is None or history.gave_up, f"the application raised {history.error!r}"
-        assert not history.violations, "\n".join(_named(history, broken) for broken in history.violations[:5])
+        _insist(history)
         for claim in claims:
-            claim(history)
+            _ask(claim, history)
     except AssertionError as error:
-        raise AssertionError(tell_agent(agent, history, str(error))) from history.error or error
+        raise AssertionError(tell_agent(agent, history, str(error))) from error.__cause__ or error
     return history
+
+
+def _insist(history: AgentHistory) -> None:
+    """Insist that an application came to its end, and that there were promises, which were kept.
+
+    Raises:
+        AssertionError: it is not so; says what, and from what it came.
+    """
+    wrong = ""
+    if history.late:
+        wrong = f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
+    elif history.error is not None and not history.gave_up:
+        wrong = f"the application raised {history.error!r}"
+    elif history.violations:
+        wrong = "\n".join(_named(history, broken) for broken in history.violations[:5])
+    elif not history.clients:
+        wrong = "the application opened no session with relive.connect: there is nothing to hold to a promise"
+    if wrong:
+        raise AssertionError(wrong) from history.error
+
+
+def _ask(claim: Claim, history: AgentHistory) -> None:
+    """Ask whether a claim holds.
+
+    Raises:
+        AssertionError: it does not, or cannot tell: then what it raised is the cause.
+        TypeError: it is async.
+    """
+    try:
+        said = claim(history)
+    except Exception as error:
+        # `assume` of Hypothesis and `SkipTest` are for the runner: there is nothing to judge.
+        if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] in {"hypothesis", "unittest"}:
+            raise
+        raise AssertionError(f"the claim {name_of(claim)} raised {type(error).__name__}: {error}") from error
+    if inspect.isawaitable(said):
+        if inspect.iscoroutine(said):
+            said.close()
+        raise TypeError(f"a claim is no async function, for all is over when it is asked: {name_of(claim)} is one")
 
 
 def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
     """Say what went wrong with an application, what was done to it, and how to see it again."""
     from relive.testing.simulation.explain import example_line, in_words
 
-    plan, name = history.plan, getattr(agent, "__qualname__", type(agent).__qualname__)
+    plan, name = history.plan, name_of(agent)
     left_out = sorted({record.what for record in history.records if record.kind == "left_out"})
     return "\n".join([
         what or "a claim does not hold",
@@ -221,6 +264,11 @@ def _walks(history: AgentHistory) -> list[str]:
 def _named(history: AgentHistory, broken: Violation) -> str:
     """Say of a promise that was not kept in which session, if there are several."""
     return f"session {broken.client}: {broken}" if len(history.clients) > 1 and broken.client >= 0 else str(broken)
+
+
+def name_of(function: object) -> str:
+    """What a function is called; an object that can be called, by its type."""
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 async def speech(seconds: float, *, rate: float = 10.0) -> AsyncGenerator[bytes]:

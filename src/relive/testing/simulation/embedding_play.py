@@ -8,6 +8,7 @@ reads the mark when the server admits the connection.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,7 +21,7 @@ from relive.testing.network import SimNetwork
 from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
-from relive.testing.simulation.embedding import Agent, AgentHistory, make_client
+from relive.testing.simulation.embedding import Agent, AgentHistory, make_client, name_of
 from relive.testing.simulation.embedding_watch import DIALLING, Watch, watching
 from relive.testing.simulation.history import Dialled
 from relive.testing.simulation.live import RECOVERY
@@ -101,12 +102,21 @@ class Play:
         await asyncio.sleep(0.0)
 
     async def _live(self) -> None:
-        """Be the application, through all its processes."""
+        """Be the application, through all its processes.
+
+        Raises:
+            TypeError: it is no async function.
+        """
         history = self.history
         while True:
             history.runs += 1
             client = make_client(self.host, vertex=self.plan.service.backend == "vertex")
-            self._running = task = asyncio.ensure_future(self.agent(client))
+            work = self.agent(client)
+            if not inspect.isawaitable(work):
+                raise TypeError(
+                    f"an application is an async function: {name_of(self.agent)} is none, it returned {work!r}"
+                )
+            self._running = task = asyncio.ensure_future(work)
             left = self.plan.seconds + RECOVERY - self.now()
             _, late = await asyncio.wait([task], timeout=max(left, RECOVERY))
             where = "; ".join(describe_all(cast("set[asyncio.Task[Any]]", late)))
