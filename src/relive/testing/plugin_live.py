@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def live_server(request: pytest.FixtureRequest, live_script: ServerScript) -> AsyncGenerator[TlsHost]:
-    """Serve a fake Live server: in memory if the test is in virtual time, else over TLS."""
+    """Serve a fake Live server: in memory if the test is in virtual time, else over TLS.
+
+    Raises:
+        ModelFailed: afterwards, if its model had failed: then the test has shown nothing, whatever came of it.
+    """
     from relive.testing.host_tls import TlsHost
     from relive.testing.server import FakeLiveServer
 
     seed: int | None = request.config.getoption("--relive-seed")
     async with TlsHost(FakeLiveServer(live_script, seed=seed or 0)) as host:
         yield host
+    if host.server.model_failure is not None:
+        raise host.server.model_failure
 
 
 @pytest_asyncio.fixture

@@ -18,20 +18,24 @@ A simulation sends hundreds of millions of audio frames through here. The way of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from relive.testing.server_admission import Refused, read_door
 from relive.testing.server_connection import Connection
 from relive.testing.server_desk import NEVER, Close, Desk, Reset, Send, ServerOutput
 from relive.testing.server_fate import Fate, Plans
+from relive.testing.server_model import ModelFailed
 from relive.testing.server_record import Admission
 from relive.testing.server_script import CLOSES, ServerScript
 from relive.testing.server_truth import Kind, Payload, Session, Snapshot
 from relive.testing.server_unsolicited import Unsolicited
 
 __all__ = ["Admitted", "Close", "FakeLiveServer", "Refused", "Reset", "Send", "ServerOutput"]
+
+_log: Final = logging.getLogger("relive.testing")
 
 Admitted: TypeAlias = Refused | int
 "What a dial comes to: refused, or the number of the connection."
@@ -49,6 +53,8 @@ class FakeLiveServer(Plans):
         self._desk = Desk(script or ServerScript(), seed)
         self._connections: dict[int, Connection] = {}
         self._now = -NEVER
+        self.model_failure: ModelFailed | None = None
+        "How the model failed first, if it did: what is tested with such a model is not tested."
 
     @property
     def script(self) -> ServerScript:
@@ -126,7 +132,10 @@ class FakeLiveServer(Plans):
             self._now = now
         connection = self._connections.get(conn)
         if connection is not None:
-            connection.receive(frame, self._now)
+            try:
+                connection.receive(frame, self._now)
+            except ModelFailed as failure:
+                self._fail(connection, failure, self._now)
             if not connection.is_open or self._desk.next_at <= self._now:
                 self._settle(connection)
 
@@ -259,6 +268,16 @@ class FakeLiveServer(Plans):
         while desk.next_at <= self._now:
             at, conn, timer = desk.pop()
             connection = self._connections[conn]
-            connection.due(timer, at)
+            try:
+                connection.due(timer, at)
+            except ModelFailed as failure:
+                self._fail(connection, failure, at)
             if not connection.is_open:
                 del self._connections[conn]
+
+    def _fail(self, connection: Connection, failure: ModelFailed, at: float) -> None:
+        """End a connection that the model leaves without an answer. Whoever serves others goes on."""
+        if self.model_failure is None:
+            self.model_failure = failure
+            _log.error("%s", failure, exc_info=failure)
+        connection.close(*CLOSES["internal_error"], at, "server")

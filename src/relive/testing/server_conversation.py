@@ -9,7 +9,7 @@ from collections import deque
 from typing import Literal, assert_never
 
 from relive.testing.server_desk import Desk
-from relive.testing.server_model import Answer, TurnInput
+from relive.testing.server_model import Answer, TurnInput, ask
 from relive.testing.server_resumption import Handles
 from relive.testing.server_script import CLOSES, CloseCause
 from relive.testing.server_truth import Branch, Consumed, Context, Emitted, Kind, Payload, Session, Snapshot
@@ -247,13 +247,17 @@ class Conversation:
         self._desk.arm(self._conn, "speech", until)
 
     def _demand(self, now: float) -> None:
-        """Answer what was said: now, or when the turn in progress is over."""
+        """Answer what was said: now, or when the turn in progress is over.
+
+        Raises:
+            ModelFailed: there is no answer.
+        """
         if self._swallow:
             self._swallow = False
             self.context.forget_said()
             return
         said: TurnInput = self.context.begin_turn()
-        answer = self._desk.script.model.answer(said)
+        answer = ask(self._desk.script.model, said)
         emitted = Emitted(said, self._conn)
         self.session.began(emitted)
         if answer.silent:

@@ -2,15 +2,25 @@
 
 A model never sees a connection or a clock. What it answers depends on the turn's number in the session's *context*
 and on what was said, so a turn that is rolled back and replayed is answered with the very same words.
+
+What cannot be sent is refused where it is made, with `TypeError` or `ValueError`: in the model, and not in the server.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
+from attrs.validators import deep_iterable, ge, instance_of
+
+_SECONDS: Final = ge(0.0)
+
+
+def _plain_json(_owner: object, _field: object, value: Mapping[str, object]) -> None:
+    json.dumps(dict(value))
 
 
 @attrs.frozen
@@ -33,9 +43,9 @@ class TurnInput:
 class Say:
     """One chunk of text."""
 
-    text: str
+    text: str = attrs.field(validator=instance_of(str))
     "The chunk."
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds after the item before it."
 
 
@@ -43,11 +53,11 @@ class Say:
 class Speak:
     """One chunk of audio, 16 bit PCM at 24 kHz."""
 
-    audio: bytes = attrs.field(repr=lambda audio: f"<{len(audio)} bytes>")
+    audio: bytes = attrs.field(repr=lambda audio: f"<{len(audio)} bytes>", validator=instance_of(bytes))
     "The samples; sent as base64."
     transcript: str = ""
     "What is heard in it; sent as `outputTranscription` if the setup asked for that and it is not empty."
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds after the item before it."
 
 
@@ -57,7 +67,7 @@ class FunctionCall:
 
     name: str
     "Name of the function."
-    args: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    args: Mapping[str, object] = attrs.field(factory=dict[str, object], validator=_plain_json)
     "Its arguments, plain JSON."
 
 
@@ -65,9 +75,9 @@ class FunctionCall:
 class CallTools:
     """One `toolCall` message. The answer goes on when every call in it has been responded to."""
 
-    calls: tuple[FunctionCall, ...]
+    calls: tuple[FunctionCall, ...] = attrs.field(validator=deep_iterable(instance_of(FunctionCall)))
     "At least one call."
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds after the item before it."
 
 
@@ -75,9 +85,9 @@ class CallTools:
 class Raw:
     """Any frame at all, in the middle of an answer: malformed, unknown, several messages in one."""
 
-    frame: str | bytes = attrs.field(repr=lambda frame: f"<{len(frame)} long>")
+    frame: str | bytes = attrs.field(repr=lambda frame: f"<{len(frame)} long>", validator=instance_of((str, bytes)))
     "Sent as it is."
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds after the item before it."
 
 
@@ -89,22 +99,61 @@ Output: TypeAlias = Say | Speak | CallTools | Raw
 class Answer:
     """What the model makes of a turn: items, then `generationComplete`, then `turnComplete`."""
 
-    items: tuple[Output, ...] = ()
+    items: tuple[Output, ...] = attrs.field(
+        default=(), validator=deep_iterable(instance_of((Say, Speak, CallTools, Raw)))
+    )
     "What is sent, in order."
     heard: str = ""
     "Transcription of the user's speech; sent as `inputTranscription` if the setup asked for that and it is not empty."
-    playback: float = 0.0
+    playback: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds between `generationComplete` and `turnComplete`, as if somebody were listening in real time."
     silent: bool = False
     "The model chooses not to answer: nothing is sent, not even the end of the turn."
 
 
 class Model(Protocol):
-    """Anything that answers: a pure function, so that the same turn is always answered alike."""
+    """Anything that answers: a pure function, so that the same turn is always answered alike.
+
+    One that raises, or returns something else, ends the connection, as an internal error of the service does. What it
+    was is in `FakeLiveServer.model_failure`: whatever is tested with such a model is not tested.
+    """
 
     def answer(self, said: TurnInput) -> Answer:
         """Say what the model does about this turn; must depend on nothing but `said`."""
         ...
+
+
+class ModelFailed(Exception):
+    """A fake model did not answer. What it raised, if it did, is the cause (`__cause__`)."""
+
+    def __init__(self, model: Model, said: TurnInput, how: str) -> None:
+        self.model = model
+        "Which."
+        self.said = said
+        "What it was to answer."
+        self.how = how
+        "``raised …`` or ``returned …``."
+        super().__init__(model, said, how)
+
+    def __str__(self) -> str:
+        return f"the fake model {type(self.model).__qualname__} {self.how}; it was to answer {self.said!r}"
+
+
+def ask(model: Model, said: TurnInput) -> Answer:
+    """Have a model answer.
+
+    Raises:
+        ModelFailed: it did not.
+    """
+    try:
+        answer: Any = model.answer(said)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what `pytest.fail` raises is no Exception
+        raise ModelFailed(model, said, f"raised {type(error).__name__}: {error}") from error
+    if not isinstance(answer, Answer):
+        raise ModelFailed(model, said, f"returned {answer!r}, which is no Answer")
+    return answer
 
 
 TOOL_PREFIX = "tool:"

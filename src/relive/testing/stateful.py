@@ -242,6 +242,12 @@ class LiveSessionMachine(RuleBasedStateMachine):
     # What must be true.
 
     @invariant()
+    def model_answers(self) -> None:
+        """The model has not failed: if it has, nothing else can be told."""
+        if self.server.model_failure is not None:
+            raise self.server.model_failure
+
+    @invariant()
     def states_are_legal(self) -> None:
         """Every step that was reported is one of the table, and some were."""
         assert self.steps or not self.server.sessions, (
@@ -271,6 +277,7 @@ class LiveSessionMachine(RuleBasedStateMachine):
             return
         try:
             self.run(asyncio.sleep(_CALM))
+            self.model_answers()
             self.order_is_kept()
             if not self.broken:
                 lost = len(self.spoken) - len(self.heard_by_server("audio"))

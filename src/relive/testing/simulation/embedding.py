@@ -26,7 +26,7 @@ import attrs
 from relive.testing.host_tls import TlsHost
 from relive.testing.loop import Deadlock, SimLoop, TimeLimit
 from relive.testing.server import FakeLiveServer
-from relive.testing.server_model import Model
+from relive.testing.server_model import Model, ModelFailed
 from relive.testing.simulation.faults import FAULTS
 from relive.testing.simulation.history import History
 from relive.testing.simulation.live import RECOVERY, most_steps
@@ -123,7 +123,7 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     Args:
         agent: the application, an async function. It must not depend on anything but its client and its event loop.
         plan: what the service is like, and what goes wrong.
-        model: answers; by default one that echoes.
+        model: answers; by default one that echoes. If it failed, ``history.server.model_failure`` says how.
 
     What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.
 
@@ -164,13 +164,13 @@ def hold_agent(
         agent: as for `play_agent`.
         plan: likewise.
         claims: called with the history, one after the other; see `Claim`.
-        model: as for `play_agent`.
+        model: as for `play_agent`. If it fails nothing else is looked at.
         twice: run it again, and insist that the same happens and the same is sent: once here and, if `pickle` can send
             it there, once in a process with another hash seed, which takes a second or two. See `embedding_again`.
 
     Raises:
-        AssertionError: something is not as it should be; says what, and how to see it again. What the application
-            or a claim raised is its cause.
+        AssertionError: something is not as it should be; says what, and how to see it again. What the application, the
+            model or a claim raised is its cause.
         TypeError: the application or a claim is not the kind of function that it should be.
         LoopIsRunning: it was called inside an event loop.
         RuntimeError: the other process died.
@@ -180,12 +180,14 @@ def hold_agent(
     insist_on_no_loop("hold_agent")
     history = play_agent(agent, plan, model=model)
     try:
+        if history.server.model_failure is not None:
+            raise history.server.model_failure
         if twice:
             run_again(agent, history, model)
         _insist(history)
         for claim in claims:
             _ask(claim, history)
-    except AssertionError as error:
+    except (AssertionError, ModelFailed) as error:
         raise AssertionError(tell_agent(agent, history, str(error))) from error.__cause__ or error
     return history
 
