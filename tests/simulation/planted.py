@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from relive.core import backoff, effects as do, guards
+from relive.core import backoff, effects as do, events as ev, guards
 from relive.core.actions import ending, flowing, opening, turns
 from relive.core.checkpoint import Checkpoint
 from relive.core.compiled import Compiled
@@ -245,13 +245,7 @@ def repeats_are_delivered(patch: pytest.MonkeyPatch) -> None:
 @bug("P17")
 def a_cut_answer_is_not_announced(patch: pytest.MonkeyPatch) -> None:
     """The application is not told that the answer it was receiving was cut."""
-    cut_turn = turns.cut_turn
-
-    def quietly(scene: Scene) -> None:
-        cut_turn(scene)
-        scene.orders[:] = [order for order in scene.orders if not isinstance(order, do.Interrupt)]
-
-    patch.setattr(turns, "cut_turn", quietly)
+    _silence(patch, "cut_turn", do.Interrupt)
 
 
 @bug("P17")
@@ -274,13 +268,7 @@ def a_loss_of_context_is_called_fresh(patch: pytest.MonkeyPatch) -> None:
 @bug("P19")
 def the_application_is_not_asked(patch: pytest.MonkeyPatch) -> None:
     """A loss of context goes on without the application's hook."""
-    patch.setattr("relive.runtime.asking.Asking.ask", lambda self, *_: self._tell(_no_seed()))
-
-
-def _no_seed() -> Any:
-    from relive.core.events import SeedAnswered
-
-    return SeedAnswered()
+    patch.setattr("relive.runtime.asking.Asking.ask", lambda self, *_: self._tell(ev.SeedAnswered()))
 
 
 @bug("P3")
@@ -307,14 +295,11 @@ def _blind(patch: pytest.MonkeyPatch, **seen: Any) -> None:
     at_safe_point = guards.at_safe_point
 
     def blindly(scene: Scene) -> bool:
-        there = {name: getattr(scene.situation, name) for name in seen}
-        for name, value in seen.items():
-            setattr(scene.situation, name, value)
+        there, scene.situation = scene.situation, attrs.evolve(scene.situation, **seen)
         try:
             return at_safe_point(scene)
         finally:
-            for name, value in there.items():
-                setattr(scene.situation, name, value)
+            scene.situation = there
 
     patch.setattr(guards, "at_safe_point", blindly)
 
@@ -346,7 +331,7 @@ def the_application_has_no_time(patch: pytest.MonkeyPatch) -> None:
 def _stretch(patch: pytest.MonkeyPatch, deadline: str, factor: float) -> None:
     arm = Scene.arm
     patch.setattr(
-        Scene, "arm", lambda self, name, delay: arm(self, name, delay * factor if name == deadline else delay)
+        Scene, "arm", lambda self, name, delay: arm(self, name, delay * (factor if name == deadline else 1.0))
     )
 
 
@@ -384,13 +369,18 @@ def calls_are_cancelled_last(patch: pytest.MonkeyPatch) -> None:
 @bug("P17")
 def a_cut_turn_does_not_end(patch: pytest.MonkeyPatch) -> None:
     """The application is not told that a turn which was cut is over."""
-    complete_turn = turns.complete_turn
+    _silence(patch, "complete_turn", do.CompleteTurn)
+
+
+def _silence(patch: pytest.MonkeyPatch, action: str, kind: type[Any]) -> None:
+    """Have this action order nothing of this kind."""
+    act = getattr(turns, action)
 
     def quietly(scene: Scene) -> None:
-        complete_turn(scene)
-        scene.orders[:] = [order for order in scene.orders if not isinstance(order, do.CompleteTurn)]
+        act(scene)
+        scene.orders[:] = [order for order in scene.orders if not isinstance(order, kind)]
 
-    patch.setattr(turns, "complete_turn", quietly)
+    patch.setattr(turns, action, quietly)
 
 
 @bug("P19")

@@ -17,6 +17,9 @@ from relive.core.journal import Frame
 from relive.core.scene import Scene
 from relive.core.situation import Situation
 
+_BUSY = 0.1
+"Seconds that a busy process adds to a round trip that it measures, or less: for proofs, a near network is none at all."
+
 
 def begin_answer(scene: Scene, _event: object) -> None:
     """The model has begun to answer, or goes on: more of it is awaited."""
@@ -34,23 +37,19 @@ def _begin(scene: Scene) -> None:
     if s.withhold:
         return
     if not s.answering:
-        # What the answer can be about: what can have been heard, and in any case the oldest open question.
+        # What the answer can be about: what was written the least round trip ago (the newest may be long out of date,
+        # and longer than the way of this answer; none is exact), and in any case the oldest open question.
         asked = tuple(position for position in s.owed[:1] if position <= journal.last_written)
+        s.asked_at = max((journal.reached(s.now - 0.9 * s.least_round_trip), *asked))
         s.heard_at = _heard(scene)
-        s.asked_at = max((s.heard_at, *asked))
         s.spoken_at = journal.reached(s.now - scene.margin())
     s.answering = s.flowing = True
     s.interrupted = False
 
 
 def _heard(scene: Scene) -> int:
-    """Position of the last frame that what the server says now can be about.
-
-    It was written the least round trip ago: the newest may be long out of date, and longer than the way of this answer.
-    None is exact.
-    """
-    s = scene.situation
-    return scene.journal.reached(s.now - 0.9 * s.least_round_trip)
+    """Position of the last frame that the server can have heard before it said what is heard now, generously."""
+    return scene.journal.reached(scene.situation.now - max(0.0, 0.9 * scene.situation.least_round_trip - _BUSY))
 
 
 def _has_forgotten(scene: Scene) -> bool:
