@@ -24,7 +24,7 @@ MAY_BE_ZERO = [
 ]  # fmt: skip
 
 # What comes again and again would be all that a session does, were there no time between.
-AGAIN = ["answer_timeout", "lease_ttl", "probe_after", "retry_base", "retry_cap", "rotate_after"]
+AGAIN = ["answer_timeout", "lease_ttl", "probe_after", "retry_cap", "rotate_after"]
 
 
 def policy(name: str, value: Any) -> Policy:

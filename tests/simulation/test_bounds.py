@@ -200,7 +200,7 @@ def test_a_plan_at_its_bounds_can_be_played_two_hundred_times_faster() -> None:
 
 
 def test_a_policy_at_its_least_is_no_shorter_two_hundred_times_faster() -> None:
-    fast = scaled(Client(policy=dict.fromkeys(("lease_ttl", "probe_after", "retry_base", "rotate_after"), 0.001)))
+    fast = scaled(Client(policy=dict.fromkeys(("lease_ttl", "probe_after", "retry_cap", "rotate_after"), 0.001)))
     assert fast.make_policy().probe_after == 0.001
     assert fast.make_policy().late_handle == 1.0 / SCALE
 

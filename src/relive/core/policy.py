@@ -126,7 +126,7 @@ class Policy:
     "Whether silent connections are probed at all."
 
     # Trying again. How long is waited, and how often.
-    retry_base: float = _seconds(0.5, low=OFTEN)
+    retry_base: float = _seconds(0.5, above=True)
     "First step of the exponential backoff."
     retry_cap: float = _seconds(15.0, low=OFTEN)
     "Longest step of the backoff."

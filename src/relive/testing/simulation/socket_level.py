@@ -44,7 +44,7 @@ BOUNDS: Final = {
         "save_timeout", "seed_timeout", "send_timeout", "audio_age",
     ), LEAST),
     "coverage_margin": 0.1,
-    **dict.fromkeys(("lease_ttl", "probe_after", "retry_base", "retry_cap", "rotate_after"), OFTEN),
+    **dict.fromkeys(("lease_ttl", "probe_after", "retry_cap", "rotate_after"), OFTEN),
 }  # fmt: skip
 """The least, in real seconds, for bounds of the policy that a slow machine could reach although the plan does not, and
 for what a policy may not have shorter."""
