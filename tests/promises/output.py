@@ -117,8 +117,8 @@ def what_is_given_up_is_so_until_it_comes_or_its_connection_ends(step: Step) -> 
         assert said or isinstance(step.event, ev.TurnEnded) or step.event == ev.DeadlineReached("answer")
         if said:
             setup = max(step.policy.coverage_margin, before.least_opening)
-            way = 2 * before.round_trip if before.round_trip is not None else setup
-            heard = step.life.journal.reached(step.now - way - 1e-9)
+            way = 2.0 * before.round_trip + 0.1 if before.round_trip is not None else setup
+            heard = step.life.journal.reached(step.now - way)
             assert after.answering == (bool(before.owed) and before.owed[0] <= heard)
             assert after.withhold == (not after.answering)
 

@@ -18,7 +18,7 @@ from relive.core.scene import Scene
 from relive.core.situation import Situation
 
 _BUSY = 0.1
-"Seconds that a busy process adds to a round trip that it measures, or less: for proofs, a near network is none at all."
+"Seconds that a busy process adds to a round trip, or less: nobody can tell what came first within them."
 
 
 def begin_answer(scene: Scene, _event: object) -> None:
@@ -55,8 +55,8 @@ def _heard(scene: Scene) -> int:
 def _has_forgotten(scene: Scene) -> bool:
     """Whether the server had certainly heard the next question before it said this: that would have ended the turn."""
     s = scene.situation
-    way = scene.margin() if s.round_trip is None else 2.0 * s.round_trip
-    return bool(s.owed) and s.owed[0] <= scene.journal.reached(math.nextafter(s.now - way, -math.inf))
+    way = scene.margin() if s.round_trip is None else 2.0 * s.round_trip + _BUSY
+    return bool(s.owed) and s.owed[0] <= scene.journal.reached(s.now - way)
 
 
 def await_more(scene: Scene, event: ev.OutputHeard) -> None:
