@@ -158,7 +158,7 @@ def at_safe_point(scene: Scene) -> bool:
     # An answer to calls that this session does not know is about to be taken back.
     if any(not entry.answers or entry.answers & s.known for entry in scene.journal.waiting):
         return False
-    if s.turn_open or s.user_turn or s.pending or (s.withhold and not s.given_up):
+    if s.turn_open or s.user_turn or s.pending or s.repeat_awaited:
         return False
     return (s.resumable and s.turn_covered) or s.now >= max(s.ended_at, s.active_at) + policy.late_handle
 

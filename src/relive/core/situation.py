@@ -168,6 +168,11 @@ class Situation:
         """A turn is open for the application: an answer was demanded, or has begun."""
         return bool(self.owed) or self.answering or self.returning
 
+    @property
+    def repeat_awaited(self) -> bool:
+        """What is withheld has to come yet, and somebody waits for it."""
+        return self.withhold > 0 and not self.given_up
+
     def at(self, name: str) -> float | None:
         """When this deadline comes; None if it is not armed."""
         for armed, when in self.deadlines:

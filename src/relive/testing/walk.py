@@ -115,7 +115,7 @@ def kind_of(lifecycle: Lifecycle) -> Kind:
     armed = 0
     for name, _ in s.deadlines:
         armed += _WATCHED.get(name, 0)
-    busy = bool(s.owed or s.answering or s.user_turn or (s.withhold and not s.given_up))
+    busy = bool(s.owed or s.answering or s.user_turn or s.repeat_awaited)
     return (
         s.state,
         s.link,

@@ -11,6 +11,7 @@ stall, so nothing is overdue but a question that waits behind it.
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 from relive.core import client_frames, effects as do, events as ev
 from relive.core.journal import Frame
@@ -156,7 +157,7 @@ def _owes_words(s: Situation) -> bool:
         # Only for a question behind it; and only once, for it may be that the service answers it after playback.
         behind = s.owed and (s.withhold or s.owed[-1] > s.asked_at)
         return bool(behind) and not s.stalled
-    return s.turn_open or (s.withhold > 0 and not s.given_up)
+    return s.turn_open or s.repeat_awaited
 
 
 def note_calls(scene: Scene, event: ev.ToolCalled) -> None:
@@ -257,9 +258,8 @@ def resettle(scene: Scene, again: tuple[int, ...]) -> None:
     # Also what an earlier replay did not get to: its connection died, and it still waits.
     repeated = set(s.answered).intersection(coming)
     last = max(repeated, default=None)
-    s.demanded = any(
-        entry.position == last and entry.lane == "reliable" for entry in (*journal.written, *journal.waiting)
-    )
+    entries = chain(journal.written, journal.waiting) if repeated else ()
+    s.demanded = any(entry.position == last and entry.lane == "reliable" for entry in entries)
     # Where the model may choose not to answer, a repeat cannot be told from an answer.
     s.withhold = len(repeated) if scene.policy.withhold_repeats and patient else 0
     s.repeats = len(repeated) - s.withhold

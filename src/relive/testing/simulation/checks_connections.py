@@ -20,6 +20,16 @@ _OPEN_SPAN: Final = ("up", "refused")
 _ASKS: Final = frozenset({"content", "text", "activity_end", "stream_end"})
 
 
+def is_cut(step: Record) -> bool:
+    """Whether a connection that was in use is gone with this step: they ended it, or it fell silent."""
+    return step.what in LOST and step.data[0] in LIVE and step.data[1] not in LIVE
+
+
+def is_loss(step: Record) -> bool:
+    """As `is_cut`; or we have closed it."""
+    return is_cut(step) or step.what == "ConnectionClosed"
+
+
 def goaway_leads_to_draining(facts: Facts) -> Iterator[Violation]:
     """P6: a GoAway that is read in ACTIVE leads to DRAINING at that moment."""
     for story in facts.stories:
@@ -122,7 +132,7 @@ class _Talk:
 
     def __init__(self, story: Story, late_handle: float) -> None:
         self._verdicts = iter(story.life.verdicts)
-        self._answers = {sent.item.number: sent.item.ids for sent in story.ledger.sent if sent.item.ids}
+        self._answers = story.answers
         self._calls: set[str] = set()
         self._plain = False
         self._asks = 0

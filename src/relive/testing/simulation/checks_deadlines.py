@@ -59,7 +59,7 @@ class _Wait:
 
     def __init__(self, story: Story) -> None:
         self.asked = inf
-        self._answers = {sent.item.number: sent.item.ids for sent in story.ledger.sent if sent.item.ids}
+        self._answers = story.answers
         self._calls: set[str] = set()
         self._live = self._answering = False
 

@@ -93,6 +93,11 @@ class Story:
         ]
 
     @cached_property
+    def answers(self) -> dict[int, tuple[str, ...]]:
+        """The calls that are answered by what its client has sent, by the item's number."""
+        return {sent.item.number: sent.item.ids for sent in self.ledger.sent if sent.item.ids}
+
+    @cached_property
     def closed_at(self) -> float | None:
         """When the session was closed or given up."""
         return next((step.at for step in reversed(self.moves) if step.data[1] in ("CLOSED", "FAILED")), None)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from relive.testing.simulation.checks_connections import LOST
+from relive.testing.simulation.checks_connections import is_cut, is_loss
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
 from relive.testing.simulation.outcome import Violation
@@ -224,12 +224,11 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
                 presented = record.data[1] or ""
             elif record.kind == "step":
                 last = record
-                lost = record.what in LOST and record.data[0] in LIVE and record.data[1] not in LIVE
                 if record.what == "CheckpointReceived":
                     presented = ""
-                elif lost:
+                elif is_cut(record):
                     strikes[presented] += 1
-                if lost or record.what == "ConnectionClosed":
+                if is_loss(record):
                     left = record.at
             elif record.kind == "notice" and record.what == "handle_quarantined" and last is not None:
                 if record.data == "expired" and left is not None:
@@ -237,8 +236,7 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
                     if age < policy.handle_ttl - EPS:
                         yield story.wrong("P3", record.at, f"a handle was given up for its age, which was {age:.1f} s")
                 resumes = strikes[presented]
-                doubted = record.data == "quarantined" and last.what in LOST and last.data[0] in LIVE
-                if doubted and resumes < policy.handle_strikes:
+                if record.data == "quarantined" and is_cut(last) and resumes < policy.handle_strikes:
                     yield story.wrong(
                         "P3", record.at, f"a handle was given up after {resumes} resumes that came to nothing"
                     )

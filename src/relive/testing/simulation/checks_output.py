@@ -9,7 +9,7 @@ from math import inf
 from operator import attrgetter
 from typing import Final
 
-from relive.testing.simulation.checks_connections import LOST
+from relive.testing.simulation.checks_connections import is_loss
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
 from relive.testing.simulation.outcome import Violation
@@ -180,7 +180,7 @@ def losses_are_told(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         if story.life.crashed or not story.moves:
             continue
-        answers = {sent.item.number: sent.item.ids for sent in story.ledger.sent if sent.item.ids}
+        answers = story.answers
         pending: set[str] = set()
         due: set[str] = set()
         due_at = 0.0
@@ -236,12 +236,6 @@ def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
                     due = record.at if cut and not again else inf
                 elif record.data[1] not in LIVE:
                     due = inf
-
-
-def is_loss(step: Record) -> bool:
-    """Whether a connection is gone with this step: they ended it, it fell silent, or we have closed it."""
-    lost = step.what in LOST and step.data[0] in LIVE and step.data[1] not in LIVE
-    return lost or step.what == "ConnectionClosed"
 
 
 def _read(record: Record, pending: set[str]) -> None:

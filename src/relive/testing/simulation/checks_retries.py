@@ -7,8 +7,8 @@ from math import inf
 from typing import Final
 
 from relive.core.policy import Policy
-from relive.testing.simulation.checks_connections import LOST
-from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
+from relive.testing.simulation.checks_connections import is_cut, is_loss
+from relive.testing.simulation.checks_facts import EPS, Facts, Story
 from relive.testing.simulation.history import Record
 from relive.testing.simulation.outcome import Violation
 
@@ -58,7 +58,7 @@ def budgets_hold(facts: Facts) -> Iterator[Violation]:
     """
     policy = facts.policy
     for story in facts.stories:
-        budget, said = _Budget(), ("", None, None)
+        budget, quota = _Budget(), False
         until = inf
         for record in story.walk:
             if record.kind == "open":
@@ -68,19 +68,18 @@ def budgets_hold(facts: Facts) -> Iterator[Violation]:
                 budget.attempts += 1
                 yield from _within(facts, story, budget, record)
             elif record.kind == "refused":
-                said = (record.data[3], record.data[1], record.data[2])
+                quota = is_quota(*record.data[1:4])
             elif record.kind == "gone":
-                said = (record.data[1], record.data[0], None)
+                quota = is_quota(record.data[0], None, record.data[1])
             elif record.kind == "up":
                 budget.up_at = record.at
             elif record.kind == "step":
                 source, dest = record.data[:2]
-                if source in LIVE and dest not in LIVE and record.what in LOST:
-                    yield from _after_loss(facts, story, budget, record, is_quota(said[1], said[2], said[0]))
-                if record.what == "ConnectionClosed" or (source in LIVE and dest not in LIVE and record.what in LOST):
+                if is_loss(record):
+                    if is_cut(record):
+                        yield from _after_loss(facts, story, budget, record, quota)
                     budget.left(record.at, policy.stable_after)
                 if dest == "WAITING" != source:
-                    quota = is_quota(said[1], said[2], said[0])
                     until = record.at + budget.longest_wait(policy) + policy.quota_delay * quota
                 elif source == "WAITING" != dest and record.at > until + EPS and budget.sure:
                     what = f"waited {record.at - until:.3f} s too long for attempt {budget.attempts + 1}"
