@@ -276,6 +276,7 @@ class LiveSessionMachine(RuleBasedStateMachine):
         if not hasattr(self, "agent"):
             return
         try:
+            self.model_answers()  # nothing comes to rest that dials, asks and is dropped again and again
             self.run(asyncio.sleep(_CALM))
             self.model_answers()
             self.order_is_kept()
