@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 from relive.core import effects as do, events as ev
-from relive.core.checkpoint import Checkpoint
+from relive.core.checkpoint import Checkpoint, digest
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
@@ -162,8 +162,8 @@ class Story:
     def goes_away(self, time_left: float = 50.0) -> Story:
         return self.tell(ev.GoAwayReceived(self.number, time_left))
 
-    def loads(self, checkpoint: Checkpoint | None = None, mismatch: str = "") -> Story:
-        return self.tell(ev.CheckpointLoaded(checkpoint, mismatch))
+    def loads(self, checkpoint: Checkpoint | None = None, mismatch: str = "", dead: tuple[str, ...] = ()) -> Story:
+        return self.tell(ev.CheckpointLoaded(checkpoint, mismatch, frozenset(map(digest, dead))))
 
 
 def session(policy: Policy = CALM, **given: Any) -> Story:

@@ -88,6 +88,16 @@ def test_a_stored_handle_that_does_not_match_is_not_used(mismatch: str) -> None:
     assert str(story.seeds().comes_up().life.verdict) == f"not_restored({mismatch})"
 
 
+@pytest.mark.parametrize(("held", "mismatch"), [("kept", ""), ("kept", "model"), ("", "")])
+def test_a_handle_that_another_process_condemned_is_no_handle(held: str, mismatch: str) -> None:
+    """P3: whatever else the store holds."""
+    story = session().opens(stored=True).loads(stored() if held else None, mismatch, dead=("dead", "another"))
+    story = story.seeds().comes_up() if mismatch else story.comes_up()
+    assert story.handle("dead").orders == ()
+    assert not story.life.snapshot().resumable
+    assert story.handle("live").did(do.Save)
+
+
 def test_a_stored_handle_that_is_too_old_is_not_used_again() -> None:
     """P3: it is quarantined, so that no other process tries it."""
     story = session().opens(stored=True).loads(stored(age=CALM.handle_ttl))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.promises.step import LIVE, OPEN, OPENING, STATES, Step, promise
 
 from relive.core import effects as do, events as ev
+from relive.core.checkpoint import digest
 
 BEGUN = tuple(state for state in STATES if state != "IDLE")
 
@@ -14,11 +15,18 @@ def _newest(step: Step) -> str | None:
     return checkpoint.handle if checkpoint is not None else None
 
 
+@promise(ev.CheckpointLoaded, states=("IDLE",))
+def what_other_processes_condemned_is_known_from_the_first(step: Step) -> None:
+    """P3: also not by another process."""
+    assert isinstance(step.event, ev.CheckpointLoaded)
+    assert step.after.tombstones == step.event.tombstones
+
+
 @promise(ev.CheckpointReceived)
 def a_usable_update_replaces_the_checkpoint(step: Step) -> None:
     """P1: and it is saved, once."""
     assert isinstance(step.event, ev.CheckpointReceived)
-    if step.event.handle in step.before.condemned:
+    if step.dead(step.event.handle):
         return
     assert _newest(step) == step.event.handle
     assert step.after.resumable
@@ -30,7 +38,7 @@ def a_usable_update_replaces_the_checkpoint(step: Step) -> None:
 def a_condemned_handle_is_not_taken_again(step: Step) -> None:
     """P3: whoever sends it."""
     assert isinstance(step.event, ev.CheckpointReceived)
-    if step.event.handle in step.before.condemned:
+    if step.dead(step.event.handle):
         assert step.after.checkpoint == step.before.checkpoint
         assert not step.after.resumable
         assert not step.ordered(do.Save)
@@ -215,12 +223,14 @@ def a_fresh_attempt_that_comes_up_proves_the_doubted_handle_guilty(step: Step) -
 def a_quarantined_handle_is_never_presented_again(step: Step) -> None:
     """P3: and none leaves quarantine."""
     assert step.before.condemned <= step.after.condemned
+    assert step.before.tombstones <= step.after.tombstones
     for order in step.ordered(do.Quarantine):
         assert order.handle in step.after.condemned
-    for order in step.ordered(do.Open):
-        assert order.handle not in step.after.condemned
+    used = {order.handle for order in step.ordered(do.Open) if order.handle is not None}
     if step.after.checkpoint is not None:
-        assert step.after.checkpoint.handle not in step.after.condemned
+        used.add(step.after.checkpoint.handle)
+    assert not used & step.after.condemned
+    assert not {digest(handle) for handle in used} & step.after.tombstones
 
 
 @promise()

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import attrs
 
 from relive.core import effects as do, events as ev
+from relive.core.checkpoint import digest
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
@@ -76,6 +77,10 @@ class Step:
         """Seconds from now to a deadline; None if it is not armed."""
         at = self.after.at(name)
         return None if at is None else round(at - self.now, 6)
+
+    def dead(self, handle: str) -> bool:
+        """It must not be used again: we found that out before this fact, or another process did."""
+        return handle in self.before.condemned or digest(handle) in self.before.tombstones
 
     @property
     def was_stable(self) -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 from tests.runtime.puppets import Shelf, moment, playing, simulated, staged, text, update
 
-from relive.core.checkpoint import Checkpoint
+from relive.core import events as ev
+from relive.core.checkpoint import Checkpoint, digest
 from relive.core.closes import Dropped
 from relive.core.lifecycle import Lifecycle
 from relive.core.policy import Policy
-from relive.runtime.keeper import Keeper, digest
+from relive.runtime.keeper import Keeper
 from relive.runtime.leaving import Leaving
 from relive.runtime.tasks import Tasks
 
@@ -143,6 +144,17 @@ async def test_what_the_store_holds_is_compared_with_what_it_is_for() -> None:
         await shelf.save("ada", checkpoint, generation=(1, 1), ttl=100.0)
         loaded: Any = await keeper.load(transport)
         assert (loaded.checkpoint, loaded.mismatch) == (checkpoint, mismatch)
+        assert loaded.tombstones == {digest("bad")}
+
+
+@simulated
+async def test_tombstones_are_told_although_there_is_nothing_else() -> None:
+    """P3."""
+    shelf = Shelf()
+    transport: Any = staged().exchange
+    await shelf.condemn("ada", digest("bad"), ttl=100.0)
+    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    assert await keeper.load(transport) == ev.CheckpointLoaded(tombstones=frozenset({digest("bad")}))
 
 
 @simulated

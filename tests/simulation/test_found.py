@@ -242,6 +242,15 @@ FOUND: Final = {
     "a slow network is not measured at all": Plan(
         service=Service(backend="developer", latency=1.0), client=Client(policy={"probe": False})
     ),
+    # P3: a server that named a condemned handle once more was believed by the process that came next: it saved the
+    # handle in place of the good one, and presented it.
+    "a condemned handle is named to the next process": Plan(
+        seconds=140.0, calm=10.0,
+        steps=(
+            Step(fault=RejectHandles(), at=20.0), Step(fault=Close(), at=20.1), Step(fault=Crash("kept", 1.0), at=50.0),
+            Step(fault=Unsolicited("dead_handle"), at=66.0), Step(fault=Close(), at=66.1),
+        ),
+    ),
     # P6: a false alarm, a stretch of no time that ended with the GoAway was counted as one after it.
     "a connection is to be left as it comes up": Plan(
         seconds=60.0, talk=Conversation(begin=8.0), service=Service(connection=20.0, setup=3.0)

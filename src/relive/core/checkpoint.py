@@ -36,6 +36,11 @@ class Checkpoint:
         return attrs.evolve(self, wall=wall, left_behind=left_behind)
 
 
+def digest(handle: str) -> str:
+    """What a tombstone says of a handle: enough to know it again, nothing to use it by."""
+    return hashlib.sha256(handle.encode()).hexdigest()
+
+
 @attrs.frozen
 class Fingerprint:
     """Names handles without telling them: a keyed hash, so that nobody can test a guess against a log."""

@@ -65,6 +65,8 @@ class CheckpointLoaded:
     "What it held under the session's key; None if nothing."
     mismatch: str = ""
     "Why it cannot be used although it is there: of another model, backend, configuration, or quarantined. Else empty."
+    tombstones: frozenset[str] = attrs.field(default=frozenset(), repr=False)
+    "Digests of the handles that must not be used again, whoever found that out."
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from relive.core import events as ev
+from relive.core.checkpoint import digest
 from relive.core.closes import Dropped
 from relive.core.scene import Scene
 
@@ -131,7 +132,8 @@ def still_closing(scene: Scene, _event: object) -> bool:
 
 def condemned(scene: Scene, event: ev.CheckpointReceived) -> bool:
     """Is this a handle that must not be used again?"""
-    return event.handle in scene.situation.condemned
+    s = scene.situation
+    return event.handle in s.condemned or (bool(s.tombstones) and digest(event.handle) in s.tombstones)
 
 
 def nothing_owed(scene: Scene, _event: object) -> bool:

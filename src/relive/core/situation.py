@@ -67,6 +67,8 @@ class Situation:
     "The newest connection was resumed from this checkpoint's handle, and has brought no newer one."
     condemned: frozenset[str] = attrs.field(default=frozenset(), repr=False)
     "Handles that must not be used again."
+    tombstones: frozenset[str] = attrs.field(default=frozenset(), repr=False)
+    "Digests of such handles, as the store had them: what other processes found out."
     doubted: Checkpoint | None = None
     "A refused checkpoint whose guilt the next fresh attempt decides."
 

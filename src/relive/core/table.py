@@ -84,7 +84,7 @@ ROWS: tuple[Row[State, Guard, Action], ...] = (
     Row(IDLE,           ev.ConnectRequested,   CONNECTING,     "",                  ("open",)),
     Row(IDLE,           ev.CheckpointLoaded,   RESUMING,       "checkpoint_usable", ("adopt_loaded", "open")),
     Row(IDLE,           ev.CheckpointLoaded,   HANDLE_EXPIRED, "checkpoint_found",  ("lose_loaded", "ask_seed")),
-    Row(IDLE,           ev.CheckpointLoaded,   CONNECTING,     "",                  ("open",)),
+    Row(IDLE,           ev.CheckpointLoaded,   CONNECTING,     "",                  ("note_dead", "open")),
     Row(IDLE,           UNREAD,                HANDLE_EXPIRED, "",                  ("lose_unread", "ask_seed")),
 
     # A connection is opened. The old one, if we hung up on it, is closed before; what it says until then counts.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, cast
 
 from relive.core import events as ev
-from relive.core.checkpoint import Checkpoint
+from relive.core.checkpoint import Checkpoint, digest
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Leases, Stored, Transport
 from relive.runtime.owner import Owner
@@ -21,19 +20,16 @@ _TRY_AGAIN = 1.0  # seconds after which what the store did not do is tried again
 _TRY_AGAIN_LATER = 60.0  # up to this
 
 
-def digest(handle: str) -> str:
-    """What a tombstone says of a handle: enough to know it again, nothing to use it by."""
-    return hashlib.sha256(handle.encode()).hexdigest()
-
-
 def compared(stored: Stored | None, model: str, backend: str, bind_to: str) -> ev.CheckpointLoaded:
     """What a store holds, as a fact: it can be used for this model on this backend, or why not.
 
     `bind_to` is `Policy.bind_to`.
     """
-    checkpoint = stored.checkpoint if stored is not None else None
-    if stored is None or checkpoint is None:
+    if stored is None:
         return ev.CheckpointLoaded()
+    checkpoint = stored.checkpoint
+    if checkpoint is None:
+        return ev.CheckpointLoaded(tombstones=stored.condemned)
     mismatch = ""
     if digest(checkpoint.handle) in stored.condemned:
         mismatch = "quarantined"
@@ -43,7 +39,7 @@ def compared(stored: Stored | None, model: str, backend: str, bind_to: str) -> e
         mismatch = "other_backend"
     elif bind_to and checkpoint.bound_to != bind_to:
         mismatch = "other_configuration"
-    return ev.CheckpointLoaded(checkpoint, mismatch)
+    return ev.CheckpointLoaded(checkpoint, mismatch, stored.condemned)
 
 
 class Keeper:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from relive.core import events as ev
-from relive.core.checkpoint import Checkpoint
+from relive.core.checkpoint import Checkpoint, digest
 from relive.core.closes import Dropped
 from relive.core.policy import Policy
 from relive.core.schema import name_of
@@ -66,6 +66,8 @@ def moves(place: Place) -> Iterator[Move]:
         yield from _heard(number)
         for handle in sorted(s.condemned)[:1]:
             yield Move("condemned handle", ev.CheckpointReceived(number, handle))
+        if s.tombstones:
+            yield Move("handle with a tombstone", ev.CheckpointReceived(number, _DEAD))
     if s.link == "up":
         yield from _ends(number)
         if s.from_handle:
@@ -89,11 +91,13 @@ _BEGINNINGS: Final = (
     Move("connect with handle", ev.ConnectRequested("given")),
     Move("connect with store", ev.ConnectRequested(stored=True)),
 )
+_DEAD: Final = "dead"
+_TOMBSTONES: Final = frozenset({digest(_DEAD)})
 _STORE: Final = (
-    Move("loaded", ev.CheckpointLoaded(_STORED)),
-    Move("loaded when old", ev.CheckpointLoaded(_STORED), wall=OLD),
-    Move("loaded another", ev.CheckpointLoaded(_STORED, "other_model")),
-    Move("loaded nothing", ev.CheckpointLoaded()),
+    Move("loaded", ev.CheckpointLoaded(_STORED, tombstones=_TOMBSTONES)),
+    Move("loaded when old", ev.CheckpointLoaded(_STORED, tombstones=_TOMBSTONES), wall=OLD),
+    Move("loaded another", ev.CheckpointLoaded(_STORED, "other_model", _TOMBSTONES)),
+    Move("loaded nothing", ev.CheckpointLoaded(tombstones=_TOMBSTONES)),
 )
 _ALWAYS: Final = (
     Move("close", ev.CloseRequested()),

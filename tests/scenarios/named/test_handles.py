@@ -23,9 +23,8 @@ from tests.scenarios.named.stage import (
 
 import relive
 from relive.clock import LoopClock
-from relive.core.checkpoint import Checkpoint
+from relive.core.checkpoint import Checkpoint, digest
 from relive.ports import Said
-from relive.runtime.keeper import digest
 from relive.testing.server_model import EchoModel
 from relive.testing.server_script import CLOSES, ServerScript
 

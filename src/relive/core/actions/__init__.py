@@ -17,8 +17,8 @@ Action: TypeAlias = Literal[
     "keep_checkpoint", "rejoin", "mark_unresumable", "begin_answer", "await_more", "await_end",
     "note_interruption", "end_turn", "note_calls", "forget_calls", "note_input", "note_life", "probe", "stop_expecting",
     "warn_of_limit", "arm_drain", "arm_patience", "put_off", "prepare", "hang_up",
-    "abandon", "roll_back", "condemn", "lose", "lose_loaded", "lose_unread", "ask_seed", "take_seed", "give_up",
-    "blame_frame", "obey", "save_last", "shut",
+    "abandon", "roll_back", "condemn", "lose", "lose_loaded", "lose_unread", "note_dead", "ask_seed", "take_seed",
+    "give_up", "blame_frame", "obey", "save_last", "shut",
 ]  # fmt: skip
 
 _FUNCTIONS: Final[dict[Action, Callable[[Scene, Any], None]]] = {
@@ -55,6 +55,7 @@ _FUNCTIONS: Final[dict[Action, Callable[[Scene, Any], None]]] = {
     "condemn": ending.condemn,
     "lose": ending.lose,
     "lose_loaded": ending.lose_loaded,
+    "note_dead": ending.note_dead,
     "lose_unread": ending.lose_unread,
     "ask_seed": ending.ask_seed,
     "take_seed": ending.take_seed,

@@ -76,6 +76,12 @@ def lose_loaded(scene: Scene, event: ev.CheckpointLoaded) -> None:
     scene.situation.loss = event.mismatch or "expired"
     if event.checkpoint is not None and not event.mismatch:
         quarantine(scene, event.checkpoint, "expired")
+    note_dead(scene, event)
+
+
+def note_dead(scene: Scene, event: ev.CheckpointLoaded) -> None:
+    """What led nowhere in another process leads nowhere in this one, should a server name it once more."""
+    scene.situation.tombstones = event.tombstones
 
 
 def lose_unread(scene: Scene, _event: object) -> None:

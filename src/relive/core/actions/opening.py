@@ -6,7 +6,7 @@ from typing import Final
 
 from relive.core import effects as do, events as ev
 from relive.core.actions import turns
-from relive.core.actions.ending import quarantine
+from relive.core.actions.ending import note_dead, quarantine
 from relive.core.actions.flowing import arm_rotation
 from relive.core.journal import Replay
 from relive.core.scene import Scene
@@ -29,6 +29,7 @@ def adopt_loaded(scene: Scene, event: ev.CheckpointLoaded) -> None:
     s.checkpoint = event.checkpoint
     s.dropped_before = -event.checkpoint.left_behind
     s.conversation = True
+    note_dead(scene, event)
 
 
 def load(scene: Scene, _event: object) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from relive.core import events as ev
-from relive.core.checkpoint import Checkpoint
+from relive.core.checkpoint import Checkpoint, digest
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Stored
-from relive.runtime.keeper import compared, digest
+from relive.runtime.keeper import compared
 from relive.testing.simulation.core_time import Alarm, Run, Timeline
 
 
