@@ -302,7 +302,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         while timers and timers[0][0] <= self._time:
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
-            if not self._steps_left:
+            if self._steps_left <= 0:  # it need not be a whole number
                 raise TimeLimit(f"the run reached max_steps={self._max_steps}", *self._state())
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001 - one call less for each
