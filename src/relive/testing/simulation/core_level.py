@@ -27,7 +27,7 @@ from relive.testing.simulation.core_dial import Limiter
 from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_mouth import Mouth
 from relive.testing.simulation.core_session import Session
-from relive.testing.simulation.core_time import Timeline, nap
+from relive.testing.simulation.core_time import STILL, Timeline, nap
 from relive.testing.simulation.history import History
 from relive.testing.simulation.live import RECOVERY
 from relive.testing.simulation.plan import Plan
@@ -43,7 +43,7 @@ def play(plan: Plan) -> History:
 
     Raises:
         Deadlock: the session waits for what cannot come.
-        TimeLimit: it never came to an end.
+        TimeLimit: it never came to an end, or to the next instant.
     """
     with _uncollected():
         return _Play(plan).run()
@@ -92,7 +92,11 @@ class _Play:
         for client in self.clients:
             client.begin()
         time, ready = self.time, self.time.ready
+        turns, since = 0, time.now
         while self.left:
+            turns += 1
+            if turns == STILL:
+                turns, since = 0, self._later_than(since)
             if not ready:
                 self._go_on()
             due = self._due_now()
@@ -114,8 +118,12 @@ class _Play:
         only = len(clients) == 1
         talker, session = clients[0].process.mouth, clients[0].process.session
         others = life_at = limit = inf
+        turns, since = 0, time.now
         time.stale = True
         while not ready:
+            turns += 1
+            if turns == STILL:
+                turns, since = 0, self._later_than(since)
             if time.stale:
                 time.stale = False
                 others = min(time.next, self._chaos_at)
@@ -151,6 +159,12 @@ class _Play:
         if at > self._limit:
             raise TimeLimit(f"the next thing is due after {self._limit} s", self.time.now, self._states(), ())
         self.time.now = max(self.time.now, at)
+
+    def _later_than(self, since: float) -> float:
+        """Insist that it is later than so many turns ago, and return what time it is. Asked seldom: turns are many."""
+        if self.time.now == since:
+            raise TimeLimit(f"time stands still, for {STILL:,} turns", since, self._states(), ())
+        return self.time.now
 
     def _due_now(self) -> list[_Due]:
         """What is due by now, in the order in which it was set. Who speaks is woken first, and speaks then."""

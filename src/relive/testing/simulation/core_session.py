@@ -18,6 +18,7 @@ from relive.core.policy import Policy
 from relive.errors import SessionClosed, SessionFailed
 from relive.ports import HandleStore, Notice, Stats
 from relive.runtime.delivery import Delivery
+from relive.testing.loop_halts import TimeLimit
 from relive.testing.server_client import DEVELOPER_PATH, VERTEX_PATH
 from relive.testing.simulation.core_asking import Asking, Hook
 from relive.testing.simulation.core_dial import Dial, Limiter, setup_frame
@@ -25,7 +26,7 @@ from relive.testing.simulation.core_ending import Ending
 from relive.testing.simulation.core_host import End, Host
 from relive.testing.simulation.core_link import Link
 from relive.testing.simulation.core_store import Keeper
-from relive.testing.simulation.core_time import Timeline
+from relive.testing.simulation.core_time import STILL, Timeline
 from relive.testing.simulation.live import MODEL
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.recording import Recording, Scribe
@@ -199,9 +200,12 @@ class Session:
 
     def look(self) -> None:
         """The machine's earliest deadline has come: tell it, unless a sign of life has come meanwhile."""
-        now = self.time.now
+        now, turns = self.time.now, 0
         self._looking = True
         while self._shut_at is None and not self._dead and (due := self._awaited) is not None and due[0] <= now:
+            turns += 1
+            if turns == STILL:
+                raise TimeLimit(f"the deadline {due[1]} is set for now, {STILL:,} times", now, (repr(self.lifecycle),))
             self.tell(self._sign_instead(due[1]) or ev.DeadlineReached(due[1]))
         self._looking = False
         due = self._awaited

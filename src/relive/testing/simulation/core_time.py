@@ -15,6 +15,9 @@ from typing import Any, Final
 
 Call = Callable[[], object]
 
+STILL: Final = 100_000
+"Turns that one instant may take: far more than the thousand sessions of a herd need, and less than a second or two."
+
 
 class Alarm:
     """Something that is to be done at a time, if it is not cancelled before."""
