@@ -130,8 +130,8 @@ def patiently() -> Generator[None]:
     finally:
         again.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if interrupted:
-        raise KeyboardInterrupt
+        if interrupted:  # also if it has raised: who pressed Ctrl-C wants no more of it
+            raise KeyboardInterrupt
 
 
 def _interrupt_main() -> None:
