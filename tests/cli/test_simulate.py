@@ -241,14 +241,16 @@ def test_an_unreadable_plan_is_said_to_be_so_without_a_traceback(text: str, said
     assert "Traceback" not in done.output
 
 
-def test_a_level_that_is_not_there_yet_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(plan: Plan) -> History:
-        raise NotImplementedError
+def test_a_session_that_asks_the_loop_for_what_it_does_not_have_broke_a_promise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(plan: Plan) -> History:
+        raise NotImplementedError("SimLoop has no add_reader()")
 
-    monkeypatch.setitem(kernel._LEVELS, "core", nothing)
-    done = simulate("--level", "core", "--only", "0")
-    assert done.exit_code == 2
-    assert "on level core yet" in done.stderr
+    monkeypatch.setitem(kernel._LEVELS, "runtime", refused)
+    done = simulate("--only", "0", "--no-shrink")
+    assert done.exit_code == 1
+    assert "error at 0.000 s: NotImplementedError: SimLoop has no add_reader() (refused, line " in done.output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals to send")

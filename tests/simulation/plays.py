@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -55,6 +56,24 @@ def paper(plan: Plan, level: Level, *, trace: bool) -> Outcome:
 def raising(plan: Plan, level: Level, *, trace: bool) -> Outcome:
     """Breaks down."""
     raise LookupError("there is nothing here")
+
+
+def cancelled(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Lets out what was meant for a task."""
+    raise asyncio.CancelledError("nobody waits for it")
+
+
+def refused(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Asks an event loop in virtual time for what it does not have."""
+    raise NotImplementedError("SimLoop has no add_reader()")
+
+
+def pressed(plan: Plan, level: Level, *, trace: bool) -> Outcome:
+    """Breaks down at number 4, in which somebody has pressed Ctrl-C."""
+    if plan.seed == 4:
+        signal.raise_signal(signal.SIGINT)
+        return raising(plan, level, trace=trace)
+    return paper(plan, level, trace=trace)
 
 
 def tired(plan: Plan, level: Level, *, trace: bool) -> Outcome:

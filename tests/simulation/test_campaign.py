@@ -18,7 +18,7 @@ from tests.cli.processes import end, start
 from tests.simulation import plays
 
 from relive.testing.simulation import campaign as campaigns, checks
-from relive.testing.simulation.campaign import Always, Campaign, run
+from relive.testing.simulation.campaign import Always, Campaign, Play, run
 from relive.testing.simulation.plan import Client, Plan, PlanError
 from relive.testing.simulation.tally import KEPT, Tally
 from relive.testing.simulation.twice import different_lines, explain
@@ -83,11 +83,19 @@ def test_of_very_many_failures_the_first_are_kept_and_all_are_counted() -> None:
     assert [failure.index for failure in tally.failures] == [*range(KEPT - 1), KEPT]
 
 
-def test_what_a_simulation_raises_is_a_violation() -> None:
-    result = run(attrs.evolve(PAPER, play=plays.raising, keep_going=False))
+@pytest.mark.parametrize(
+    ("play", "said"),
+    [
+        (plays.raising, "LookupError: there is nothing here (raising, line "),
+        (plays.cancelled, "CancelledError: nobody waits for it (cancelled, line "),
+        (plays.refused, "NotImplementedError: SimLoop has no add_reader() (refused, line "),
+    ],
+)
+def test_what_a_simulation_raises_is_a_violation(play: Play, said: str) -> None:
+    result = run(attrs.evolve(PAPER, play=play, keep_going=False))
     (violation,) = result.tally.failures[0].violations
     assert violation.promise == "error"
-    assert violation.what.startswith("LookupError: there is nothing here (raising, line ")
+    assert violation.what.startswith(said)
     assert len(result.tally.digests) == 32
 
 
@@ -96,6 +104,12 @@ def test_an_interrupt_leaves_what_there_is() -> None:
     assert result.interrupted
     assert result.good
     assert 1 <= result.tally.sessions <= 4
+
+
+def test_an_interrupt_of_a_session_that_breaks_down_is_not_lost() -> None:
+    result = run(attrs.evolve(PAPER, play=plays.pressed))
+    assert result.interrupted
+    assert result.tally.sessions <= 4
 
 
 def test_it_says_how_far_it_is() -> None:

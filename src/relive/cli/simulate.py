@@ -145,10 +145,6 @@ def _played(play: Callable[[], Result], campaign: Campaign) -> Result:
     except PlanError as error:
         hint = "--replay" if isinstance(campaign.draw, Always) else None
         raise typer.BadParameter(str(error), param_hint=hint) from error
-    except NotImplementedError:
-        raise typer.BadParameter(
-            f"sessions cannot be played on level {campaign.level} yet", param_hint="--level"
-        ) from None
     except BrokenExecutor as error:
         typer.echo(f"relive simulate: a process that played has died: {error}", err=True)
         raise typer.Exit(1) from None

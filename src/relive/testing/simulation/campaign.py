@@ -9,6 +9,7 @@ machine; with ``Client(…).get_executor(pure=False)`` of dask.distributed it is
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator
@@ -167,9 +168,9 @@ def attempt(plan: Plan, level: Level = "runtime", *, play: Play = simulate, trac
     try:
         with patiently(), quiet():
             return play(plan, level, trace=trace)
-    except (PlanError, NotImplementedError, LoopIsRunning):
+    except (PlanError, LoopIsRunning):
         raise
-    except Exception as error:  # noqa: BLE001 - a campaign has to go on to its report
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a campaign has to go on to its report
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         broken = Violation("error", what, 0.0)
