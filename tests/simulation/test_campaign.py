@@ -170,6 +170,11 @@ def test_a_setting_without_an_end_is_written_and_read() -> None:
     assert Plan.from_json(text) == plan
 
 
+def test_a_setting_that_is_a_text_may_say_the_same() -> None:
+    plan = Plan(client=Client(policy={"bind_to": "inf"}))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
 def test_a_session_that_looks_at_the_clock_is_found() -> None:
     difference = run(attrs.evolve(GOOD, play=plays.by_the_clock), again=Here()).difference
     assert difference is not None

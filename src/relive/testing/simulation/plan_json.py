@@ -10,11 +10,16 @@ from typing import Any, Final, Literal, Union, cast, get_args, get_origin, get_t
 
 import attrs
 
+from relive.core.policy import Policy
 from relive.testing.simulation.faults import FAULTS, Fault
 from relive.testing.simulation.plan import VERSION, Plan, PlanError
 
 _FAULT: Final = "fault"
 _ENDLESS: Final = "inf"
+_NUMBERS: Final = frozenset(
+    name for name, kind in get_type_hints(Policy).items() if {int, float} & {kind, *get_args(kind)}
+)
+"Settings of a policy that are numbers."
 
 
 def dumps(plan: Plan, *, indent: int | None = None, terse: bool = True) -> str:
@@ -88,12 +93,17 @@ def _read(kind: Any, data: object, where: str) -> Any:
         if not isinstance(data, dict):
             raise PlanError(where, f"{data!r} is no object")
         settings = cast("dict[str, object]", data)
-        return {name: math.inf if setting == _ENDLESS else setting for name, setting in settings.items()}
+        return {name: _read_setting(name, setting) for name, setting in settings.items()}
     if origin is Literal:
         if data not in args:
             raise PlanError(where, f"{data!r} is none of {', '.join(map(repr, args))}")
         return data
     return _read_scalar(kind, data, where)
+
+
+def _read_setting(name: str, setting: object) -> object:
+    """Read a setting of a policy: ``inf`` is a number where one may be, and else a text that says so."""
+    return math.inf if setting == _ENDLESS and name in _NUMBERS else setting
 
 
 def _read_scalar(kind: Any, data: object, where: str) -> object:
