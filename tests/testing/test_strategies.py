@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from relive.testing.server_script import ServerScript
 from relive.testing.simulation import faults as f, hold as holding
 from relive.testing.simulation.draw import DRAWN
 from relive.testing.simulation.outcome import Level, Outcome, Violation
-from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan, Service, Step
+from relive.testing.simulation.plan import AudioSchedule, Conversation, Plan, PlanError, Service, Step
 
 EASY = settings(max_examples=200, database=None, deadline=None, derandomize=True)
 ALL = {
@@ -97,6 +98,22 @@ def test_all_faults_that_campaigns_draw_can_be_had_and_narrowed_down() -> None:
         assert len(steps) <= 2
 
     narrow()
+
+
+def test_faults_that_no_campaign_draws_have_their_defaults() -> None:
+    @EASY
+    @given(strategies.faults(("Hangup", "Swizzle")), strategies.plans(("Swizzle",)))
+    def undrawn(fault: f.Fault, plan: Plan) -> None:
+        assert fault in (f.Hangup(), f.Swizzle())
+        assert all(step.fault == f.Swizzle() for step in plan.steps)
+
+    undrawn()
+
+
+@pytest.mark.parametrize("strategy", [strategies.faults, strategies.fault_plans, strategies.plans])
+def test_a_fault_that_does_not_exist_is_said_at_once(strategy: Callable[..., object]) -> None:
+    with pytest.raises(PlanError, match=r"there is no fault 'Flood'; there are Latency, .* \(at of\)$"):
+        strategy(("Close", "Flood"))
 
 
 @settings(strategies.patient, max_examples=10, database=None, derandomize=True)

@@ -90,21 +90,36 @@ def _of(plainest: T, *others: T) -> SearchStrategy[T]:
     return st.sampled_from((plainest, *others))
 
 
-@st.composite
-def faults(draw: DrawFn, of: Iterable[str] = ALL) -> f.Fault:
-    """A fault: with its defaults, or with values from the tables of our own campaigns.
+def faults(of: Iterable[str] = ALL) -> SearchStrategy[f.Fault]:
+    """A fault: with its defaults, or with values from the tables of our own campaigns, where these have any.
 
     Args:
-        draw: given by Hypothesis.
-        of: names to choose from; it shrinks towards the first.
+        of: names to choose from, in `faults.FAULTS`; it shrinks towards the first.
+
+    Raises:
+        PlanError: there is no fault of such a name.
     """
-    name = draw(st.sampled_from(tuple(of)))
-    return tables.fault(_Chance(draw), name) if draw(st.booleans()) else f.FAULTS[name]()
+    return _faults(_known(of))
 
 
 @st.composite
-def _steps(draw: DrawFn, of: Iterable[str], last: int) -> Step:
-    fault = draw(faults(of))
+def _faults(draw: DrawFn, names: tuple[str, ...]) -> f.Fault:
+    name = draw(st.sampled_from(names))
+    from_tables = name in tables.DRAWN and draw(st.booleans())
+    return tables.fault(_Chance(draw), name) if from_tables else f.FAULTS[name]()
+
+
+def _known(of: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(of)
+    for name in names:
+        if name not in f.FAULTS:
+            raise PlanError("of", f"there is no fault {name!r}; there are {', '.join(f.FAULTS)}")
+    return names
+
+
+@st.composite
+def _steps(draw: DrawFn, names: tuple[str, ...], last: int) -> Step:
+    fault = draw(_faults(names))
     state, times = draw(st.sampled_from(_WHEN))
     return Step(
         fault=fault,
@@ -125,9 +140,9 @@ def fault_plans(of: Iterable[str] = ALL, *, most: int = 6, until: float = 540.0)
         until: seconds in which they begin, the chaos of a plan.
 
     Raises:
-        PlanError: there are none.
+        PlanError: there are none, or there is no fault of such a name.
     """
-    names = tuple(of)
+    names = _known(of)
     if not names or not most:
         return st.just(())
     if not until > 0.0:
@@ -232,9 +247,7 @@ def server_scripts() -> SearchStrategy[ServerScript]:
     )
 
 
-@st.composite
 def plans(
-    draw: DrawFn,
     of: Iterable[str] = ALL,
     *,
     most: int = 6,
@@ -243,11 +256,10 @@ def plans(
     talk: SearchStrategy[Conversation] | None = None,
     service: SearchStrategy[Service] | None = None,
     client: SearchStrategy[Client] | None = None,
-) -> Plan:
+) -> SearchStrategy[Plan]:
     """A whole plan.
 
     Args:
-        draw: given by Hypothesis.
         of: names of the faults that may come.
         most: steps at most.
         seconds: how long the conversation is; `calm` of them, the last, are without faults.
@@ -257,14 +269,15 @@ def plans(
         client: what relive is told; by default anything.
 
     Raises:
-        PlanError: all of it is calm, so that there is no time for faults.
+        PlanError: all of it is calm, so that there is no time for faults; or there is no fault of such a name.
     """
-    return Plan(
-        steps=draw(fault_plans(of, most=most, until=max(0.0, seconds - calm))),
-        talk=draw(talk if talk is not None else conversations()),
-        service=draw(service if service is not None else services()),
-        client=draw(client if client is not None else clients()),
-        seed=draw(st.integers(0, 2**32 - 1)),
-        seconds=seconds,
-        calm=calm,
+    return st.builds(
+        Plan,
+        steps=fault_plans(of, most=most, until=max(0.0, seconds - calm)),
+        talk=talk if talk is not None else conversations(),
+        service=service if service is not None else services(),
+        client=client if client is not None else clients(),
+        seed=st.integers(0, 2**32 - 1),
+        seconds=st.just(seconds),
+        calm=st.just(calm),
     )
