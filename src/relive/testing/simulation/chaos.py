@@ -132,11 +132,6 @@ class Chaos:
         """When `due` is to be called next, in seconds since the beginning."""
         return self._agenda[0][0] if self._agenda else inf
 
-    @property
-    def over(self) -> bool:
-        """Whether the faults are over."""
-        return self._over
-
     def due(self, now: float) -> None:
         """Bring what is due."""
         while self._agenda and self._agenda[0][0] <= now:

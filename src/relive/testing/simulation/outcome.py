@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
 from relive.testing.simulation.plan import Plan
 
 Level: TypeAlias = Literal["core", "runtime", "session", "sockets"]
-LEVELS: Final[tuple[Level, ...]] = ("core", "runtime", "session", "sockets")
 """Pure, without an event loop; the runtime on virtual time, frames in and out; the same under the SDK's session; the
 SDK over real TLS websockets, with time scaled down."""
 Edge: TypeAlias = tuple[str, str, str]

@@ -161,7 +161,6 @@ class User:
     Args:
         talk: what is to be said.
         client: number of the client in its herd, from 0: its items count from there.
-        rate: frames of audio a second.
     """
 
     def __init__(self, talk: Conversation, *, client: int = 0) -> None:
@@ -173,7 +172,6 @@ class User:
         "Those that had not ended when their process died."
         self.stray_ends = 0
         "Ends of turns that nobody had begun."
-        self.outputs = 0
         self.pending: dict[str, float] = {}
         "Calls of tools that run, and when each is done."
         self._talk = talk
@@ -271,7 +269,6 @@ class User:
     def hear(self, what: Heard, now: float) -> None:
         """Take in what was received."""
         if what.output:
-            self.outputs += 1
             if self.ended < len(self.asked):
                 exchange = self.asked[self.ended]
                 exchange.chunks += 1
