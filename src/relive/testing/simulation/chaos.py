@@ -5,19 +5,24 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from math import inf
-from typing import Any, Final, Protocol, assert_never, cast
+from operator import attrgetter
+from typing import Any, Final, TypeAlias, TypeVar, assert_never, cast
 
 import attrs
 
-from relive.testing.links import Conditions, Line, Network, Way
-from relive.testing.server import FakeLiveServer
+from relive.testing.links import Conditions, Line, Way
 from relive.testing.server_script import CLOSES, ServerScript
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.history import History
 from relive.testing.simulation.plan import Plan, Step
+from relive.testing.simulation.spells import Spells
+from relive.testing.simulation.stage import Stage, Store
+
+__all__ = ["Chaos", "Stage", "Store"]
 
 GARBAGE: Final[dict[str, str | bytes]] = {
     "not_json": '{"serverContent": {"modelTurn": ',
@@ -29,68 +34,13 @@ GARBAGE: Final[dict[str, str | bytes]] = {
     "not_utf8": b'{"serverContent": "\xff\xfe"}',
 }
 
-_USUAL: Final = attrs.asdict(Conditions())
+_CLEAR: Final = Conditions()
+_USUAL: Final = Store()
 
-
-class Stage(Protocol):
-    """What a level of simulation offers to chaos."""
-
-    server: FakeLiveServer
-    network: Network
-    store: Store
-
-    def states(self) -> Iterable[tuple[int, str]]:
-        """Each client and the state of its session."""
-        ...
-
-    def conns(self, client: int) -> tuple[int, ...]:
-        """The server's numbers of the connections of a client that are open; -1 for all."""
-        ...
-
-    def lines(self, client: int) -> Iterable[Line[Any]]:
-        """The links of a client that are open; -1 for all."""
-        ...
-
-    def flush(self) -> None:
-        """Perform what the server wants done."""
-        ...
-
-    def crash(self, client: int, store: str, down: float) -> None:
-        """Kill the process of a client, and start another so many seconds later."""
-        ...
-
-    def step_wall(self, seconds: float) -> None:
-        """Set the wall clock."""
-        ...
-
-    def stop_reading(self, client: int, seconds: float) -> None:
-        """Have the application not receive for a while."""
-        ...
-
-    def clog(self, client: int, seconds: float) -> None:
-        """Have the client's socket take nothing for a while."""
-        ...
-
-    def burst(self, client: int, frames: int) -> None:
-        """Have the application send so many frames of audio at once."""
-        ...
-
-    def hang_up(self, client: int) -> None:
-        """Have the application close its session."""
-        ...
-
-    def stray(self, client: int, fact: str) -> None:
-        """Tell the machine a fact that comes too late."""
-        ...
-
-
-@attrs.define(eq=False)
-class Store:
-    """How the store behaves, and how long the application's hook takes."""
-
-    delay: float = 0.0
-    failing: bool = False
-    hook_delay: float = 0.0
+K = TypeVar("K", bound=Hashable)
+_WAYS: Final[tuple[Way, Way]] = ("up", "down")
+_Condition: TypeAlias = tuple[Way, str]
+"A direction, up or down, and a field of its conditions."
 
 
 @attrs.define(eq=False)
@@ -121,7 +71,10 @@ class Chaos:
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = itertools.count()
         self._waiting: list[_Waiting] = []
-        self._altered: dict[int, dict[str, Any]] = {}
+        self._conditions = Spells[_Condition](lambda condition: getattr(_CLEAR, condition[1]), self._set_conditions)
+        self._store = Spells[str](partial(getattr, _USUAL), self._set_store)
+        self._script = Spells[str](self._scripted, self._set_script)
+        self._swizzled = Counter[Line[Any]]()
         self._over = False
         for step in plan.steps:
             self._at(step.at, partial(self._begin, step))
@@ -182,7 +135,6 @@ class Chaos:
         self._over = True
         self._waiting.clear()
         self._agenda.clear()
-        self._altered.clear()
         self._history.calm_at = now
         self._history.add(now, -1, 0, "fault", "over")
         server = stage.server
@@ -200,30 +152,39 @@ class Chaos:
     def _clients(self, client: int) -> list[int]:
         return [number for number, _ in self._stage.states() if client in (-1, number)]
 
-    def _alter(self, now: float, seconds: float, **changes: Any) -> None:
-        """Have the server's script differ for a while; dotted names (``updates__late``) reach into its parts."""
-        key = next(self._order)
-        self._altered[key] = changes
-        self._rewrite()
-        self._at(now + seconds, partial(self._restore, key))
+    def _last(self, spells: Spells[K], now: float, seconds: float, changes: Mapping[K, Any]) -> None:
+        """Have something differ from the usual for a while."""
+        number = spells.begin(changes)
+        self._at(now + seconds, lambda _: spells.end(number))
 
-    def _restore(self, key: int, _now: float) -> None:
-        self._altered.pop(key, None)
-        self._rewrite()
+    def _set_conditions(self, changes: Mapping[_Condition, Any]) -> None:
+        up, down = ({name: value for (one, name), value in changes.items() if one == way} for way in _WAYS)
+        # In one go if it can be: whoever watches the network is told each time.
+        found: dict[Way, dict[str, Any]] = {"both": up} if up == down else {"up": up, "down": down}
+        for way, changed in found.items():
+            if changed:
+                self._stage.network.set(way, **cast("Any", changed))
 
-    def _rewrite(self) -> None:
-        script = self._base
-        for changes in self._altered.values():
-            for name, value in changes.items():
-                part, _, field = name.rpartition("__")
-                changed = {part: attrs.evolve(getattr(script, part), **{field: value})} if part else {name: value}
-                script = attrs.evolve(script, **changed)
+    def _set_store(self, changes: Mapping[str, Any]) -> None:
+        for name, value in changes.items():
+            setattr(self._stage.store, name, value)
+
+    def _set_script(self, changes: Mapping[str, Any]) -> None:
+        """Names with two underscores (``updates__late``) reach into the script's parts."""
+        script = self._stage.server.script
+        for name, value in changes.items():
+            part, _, field = name.rpartition("__")
+            changed = {part: attrs.evolve(getattr(script, part), **{field: value})} if part else {name: value}
+            script = attrs.evolve(script, **cast("Any", changed))
         self._stage.server.script = script
+
+    def _scripted(self, name: str) -> Any:
+        return attrgetter(name.replace("__", "."))(self._base)
 
     def _bring(self, fault: f.Fault, client: int, now: float) -> None:
         match fault:
             case f.Crash() | f.StepWall() | f.StopReading() | f.Burst() | f.Hangup() | f.Stray() | f.Clog():
-                self._to_process(fault, client)
+                self._to_process(fault, client, now)
             case f.SlowStore() | f.FailingStore() | f.SlowHook():
                 self._to_store(fault, now)
             case (
@@ -235,9 +196,12 @@ class Chaos:
                 self._to_server(fault, client, now)
 
     def _to_process(
-        self, fault: f.Crash | f.StepWall | f.StopReading | f.Burst | f.Hangup | f.Stray | f.Clog, client: int
+        self,
+        fault: f.Crash | f.StepWall | f.StopReading | f.Burst | f.Hangup | f.Stray | f.Clog,
+        client: int,
+        now: float,
     ) -> None:
-        stage = self._stage
+        stage, left = self._stage, self._plan.chaos - now
         if isinstance(fault, f.StepWall):
             stage.step_wall(fault.step)
             return
@@ -246,7 +210,7 @@ class Chaos:
                 case f.Crash(store, down):
                     stage.crash(number, store, down)
                 case f.StopReading(seconds):
-                    stage.stop_reading(number, seconds)
+                    stage.stop_reading(number, min(seconds, left))
                 case f.Burst(frames):
                     stage.burst(number, frames)
                 case f.Hangup():
@@ -254,22 +218,19 @@ class Chaos:
                 case f.Stray(fact):
                     stage.stray(number, fact)
                 case f.Clog(seconds):
-                    stage.clog(number, seconds)
+                    stage.clog(number, min(seconds, left))
                 case _ as never:
                     assert_never(never)
 
     def _to_store(self, fault: f.SlowStore | f.FailingStore | f.SlowHook, now: float) -> None:
-        store = self._stage.store
         match fault:
             case f.SlowStore(delay):
-                store.delay = delay
-                self._at(now + fault.seconds, lambda _: setattr(store, "delay", 0.0))
+                changes = {"delay": delay}
             case f.FailingStore():
-                store.failing = True
-                self._at(now + fault.seconds, lambda _: setattr(store, "failing", False))
+                changes = {"failing": True}
             case f.SlowHook(delay):
-                store.hook_delay = delay
-                self._at(now + fault.seconds, lambda _: setattr(store, "hook_delay", 0.0))
+                changes = {"hook_delay": delay}
+        self._last(self._store, now, fault.seconds, changes)
 
     def _to_link(self, fault: Any, client: int, now: float) -> None:
         network, clock = self._stage.network, self._clock(now)
@@ -298,19 +259,27 @@ class Chaos:
 
     def _set(self, now: float, seconds: float, way: Way, **changes: Any) -> None:
         """Set conditions for a while."""
-        network = self._stage.network
-        network.set(way, **changes)
-        usual: dict[str, Any] = {name: _USUAL[name] for name in changes}
-        self._at(now + seconds, lambda _: network.set(way, **usual))
+        ways = _WAYS if way == "both" else (way,)
+        found: dict[_Condition, Any] = {(one, name): value for one in ways for name, value in changes.items()}
+        self._last(self._conditions, now, seconds, found)
 
     def _swizzle(self, now: float, every: float) -> None:
         """Clog one line after the other, and unclog them in another order."""
         lines = list(self._stage.lines(-1))
         for number, line in enumerate(lines):
-            self._at(now + number * every, lambda _, line=line: line.hold())
+            self._at(now + number * every, lambda _, line=line: self._hold(line))
         self._chance.shuffle(lines)
         for number, line in enumerate(lines, len(lines)):
-            self._at(now + number * every, lambda _, line=line: line.release())
+            self._at(now + number * every, lambda _, line=line: self._release(line))
+
+    def _hold(self, line: Line[Any]) -> None:
+        self._swizzled[line] += 1
+        line.hold()
+
+    def _release(self, line: Line[Any]) -> None:
+        self._swizzled[line] -= 1
+        if not self._swizzled[line]:  # no other swizzle has it
+            line.release()
 
     def _to_line(self, fault: Any, line: Line[Any], clock: float) -> None:
         match fault:
@@ -333,7 +302,7 @@ class Chaos:
             case f.HangSetup(times):
                 server.hang_next_setup(times)
             case f.SlowSetup(delay, seconds):
-                self._alter(now, seconds, setup_delay=delay)
+                self._last(self._script, now, seconds, {"setup_delay": delay})
             case f.CloseInSetup(cause, times):
                 server.close_next_setup(*CLOSES[cause], times)
             case f.CloseAfterSetup(cause, after, times):
@@ -347,11 +316,11 @@ class Chaos:
             case f.PoisonHandles(how, after):
                 server.poison_handles(how, after, clock)
             case f.WithholdHandles(seconds):
-                self._alter(now, seconds, withhold_handles=True)
+                self._last(self._script, now, seconds, {"withhold_handles": True})
             case f.LateHandles(delay, seconds):
-                self._alter(now, seconds, updates__late=delay)
+                self._last(self._script, now, seconds, {"updates__late": delay})
             case f.WrongIndices(anomaly, seconds):
-                self._alter(now, seconds, updates__index=anomaly)
+                self._last(self._script, now, seconds, {"updates__index": anomaly})
             case f.RestartServer(handles):
                 server.restart(clock, keep_handles=handles == "kept")
             case _:

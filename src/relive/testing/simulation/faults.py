@@ -1,7 +1,10 @@
 """What can go wrong, as values: on the link, on the server, in the process. A plan is made of these.
 
 Link faults have Toxiproxy's names where it has them. Durations are simulated seconds. A fault with `seconds` is taken
-back after these; all are taken back when the chaos of a plan is over. What is too much, or no number, raises
+back after these, whatever else there is meanwhile; all of them are when the chaos of a plan is over, and so is what was
+to become of the next dials and setups. What was done to a connection or to a handle stays: silence, black holes, a
+GoAway, what is still to be said twice, handles that are refused or lead to nothing. So does a wall clock that was set,
+and what a store has lost; a process that is down comes back in its time. What is too much, or no number, raises
 `ValueError`: see `bounds`.
 """
 
