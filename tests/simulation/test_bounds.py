@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import inf, nan
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -38,6 +38,7 @@ NUMBERS = [
     if field.type not in ("str", "bool") and any(word in str(field.type) for word in ("float", "int"))
     if (kind, field.name) != (Plan, "seed")
 ]
+REALS = [(kind, name) for kind, name in NUMBERS if "float" in str(attrs.fields_dict(kind)[name].type)]
 
 
 def made(kind: type, **fields: Any) -> Any:
@@ -79,8 +80,30 @@ def test_what_would_hang_or_mean_nothing_is_refused(kind: type, name: str, wrong
         made(kind, **{name: wrong})
 
 
+@pytest.mark.parametrize(("kind", "name"), REALS, ids=lambda value: getattr(value, "__name__", value))
+def test_a_whole_number_is_a_real_one_where_nothing_is_counted(kind: type, name: str) -> None:
+    assert repr(getattr(made(kind, **{name: 200}), name)) == "200.0"
+
+
+def test_plans_that_are_equal_are_alike_whole_numbers_or_not() -> None:
+    steps = (Step(fault=f.Hold(seconds=10), at=30), Step(fault=f.GoAway(5), at=60, delay=1))
+    whole = Plan(seconds=90, calm=20, talk=Conversation(turns=(Turn(answer=4, pause=2),), begin=1), steps=steps)
+    again = Plan.from_json(whole.to_json())
+    assert again == whole
+    assert again.to_json() == whole.to_json()
+    assert simulate(again, "core").sha256 == simulate(whole, "core").sha256
+    assert Plan.from_json(json.dumps({"version": 1, "seconds": 90, "calm": 20})).to_json() == (
+        Plan(seconds=90.0, calm=20.0).to_json()
+    )
+    fast = scaled(whole)
+    assert (fast.seconds, fast.chaos, fast.steps[0].at) == (90.0 / SCALE, 70.0 / SCALE, 30.0 / SCALE)
+    assert cast("f.Hold", fast.steps[0].fault).seconds == 10.0 / SCALE
+
+
 def test_in_json_a_number_out_of_bounds_has_its_place() -> None:
     burst = {"fault": {"fault": "Burst", "frames": 10**9}}
+    with pytest.raises(PlanError, match=r"from 0 to 1e\+09, and is 1000000000000[0]* \(at \$\.service\.late\)"):
+        Plan.from_json(json.dumps({"version": 1, "service": {"late": 10**400}}))
     with pytest.raises(PlanError, match=r"from 1 to 10,000, and is 1000000000 \(at \$\.steps\[1\]\.fault\.frames\)"):
         Plan.from_json(json.dumps({"version": 1, "steps": [{"fault": {"fault": "Close"}}, burst]}))
 

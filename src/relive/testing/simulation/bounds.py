@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import attrs
+from attrs.validators import optional
 
 DAY: Final = 86_400.0
 "Seconds of a plan, at most."
@@ -63,19 +64,34 @@ class Number:
         )
 
 
+def real(value: Any) -> Any:
+    """Make a whole number a real one, and leave all else as it is, for the validator to refuse.
+
+    So plans that are equal are alike: in their JSON, and on sockets, where floats are times and all else is counts.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and abs(value) <= EVER else value  # no bound is beyond that
+
+
+def amount(default: float | None, least: float, most: float, *, or_zero: bool = False, or_none: bool = False) -> Any:
+    """A field for a number that counts nothing."""
+    bounds = Number(least, most, or_zero=or_zero)
+    return attrs.field(default=default, converter=real, validator=optional(bounds) if or_none else bounds)
+
+
 def duration(default: float) -> Any:
     """A field for seconds that may be none at all."""
-    return attrs.field(default=default, validator=Number(0.0, EVER))
+    return amount(default, 0.0, EVER)
 
 
 def lasts(default: float = 10.0) -> Any:
     """A field for seconds that are never none at all."""
-    return attrs.field(default=default, validator=Number(LEAST, EVER))
+    return amount(default, LEAST, EVER)
 
 
 def frames_a_second() -> Any:
     """A field for a rate of audio; 0 for none at all."""
-    return attrs.field(default=1.0, validator=Number(LEAST, RATE, or_zero=True))
+    return amount(1.0, LEAST, RATE, or_zero=True)
 
 
 def how_often(default: int = 1) -> Any:

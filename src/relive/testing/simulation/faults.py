@@ -16,7 +16,7 @@ import attrs
 from attrs.validators import in_, optional
 
 from relive.testing.server_script import CLOSES
-from relive.testing.simulation.bounds import BURST, BYTES, DOWN, EVER, Number, duration, how_often, lasts
+from relive.testing.simulation.bounds import BURST, BYTES, DOWN, EVER, Number, amount, duration, how_often, lasts, real
 
 Way: TypeAlias = Literal["up", "down", "both"]
 "From the client to the server, back, or both."
@@ -66,7 +66,7 @@ class Latency:
 class Bandwidth:
     """Only so many bytes pass in a second."""
 
-    rate: float = attrs.field(default=2000.0, validator=Number(1.0, BYTES))
+    rate: float = amount(2000.0, 1.0, BYTES)
     "Bytes a second."
     way: Way = _way()  # noqa: RUF009
     seconds: float = lasts()
@@ -96,7 +96,7 @@ class Hold:
 class Timeout:
     """Nothing passes any more on the connection there is, in neither direction, and after a while it is reset."""
 
-    after: float | None = attrs.field(default=None, validator=optional(Number(0.0, EVER)))
+    after: float | None = amount(None, 0.0, EVER, or_none=True)
     "Seconds until the reset; None: never, it is a black hole."
 
 
@@ -104,7 +104,7 @@ class Timeout:
 class HalfOpen:
     """The server has lost the client, and the client is not told."""
 
-    notices_after: float | None = attrs.field(default=0.0, validator=optional(Number(0.0, EVER)))
+    notices_after: float | None = amount(0.0, 0.0, EVER, or_none=True)
     "Seconds after which the server takes the client for gone; None: never, so that its session stays in use."
 
 
@@ -182,7 +182,7 @@ class Swizzle:
 class GoAway:
     """The server announces the end of the connection."""
 
-    time_left: float | str | None = attrs.field(default=10.0, validator=_time_left)
+    time_left: float | str | None = attrs.field(default=10.0, converter=real, validator=_time_left)
     "Seconds; or any text, sent as it is, such as ``-3s``; None: not said."
     then: Literal["close", "silence", "never"] = attrs.field(
         default="close", validator=in_(("close", "silence", "never"))
@@ -322,7 +322,7 @@ class Crash:
 
     store: Literal["kept", "lost", "stale"] = attrs.field(default="kept", validator=in_(("kept", "lost", "stale")))
     "What the new process finds: what was saved last, nothing, or what was saved before that."
-    down: float = attrs.field(default=1.0, validator=Number(0.0, DOWN))
+    down: float = amount(1.0, 0.0, DOWN)
     "Seconds between the two."
 
 
@@ -345,7 +345,7 @@ class FailingStore:
 class StepWall:
     """The wall clock is set."""
 
-    step: float = attrs.field(default=3600.0, validator=Number(-EVER, EVER))
+    step: float = amount(3600.0, -EVER, EVER)
     "Seconds forward; back if negative."
 
 

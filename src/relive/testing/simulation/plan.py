@@ -14,7 +14,7 @@ import random
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
-from attrs.validators import deep_iterable, in_, instance_of, optional
+from attrs.validators import deep_iterable, in_, instance_of
 
 from relive.core.closes import Dropped, Judgement
 from relive.core.policy import Policy
@@ -28,6 +28,7 @@ from relive.testing.simulation.bounds import (
     MESSAGES,
     OFTEN,
     Number,
+    amount,
     duration,
     frames_a_second,
     how_often,
@@ -66,7 +67,7 @@ class AudioSchedule:
 
     rate: float = frames_a_second()
     "Frames a second; 0 for none at all. The model speaks as fast."
-    open: float = attrs.field(default=1e9, validator=Number(LEAST, EVER))
+    open: float = amount(1e9, LEAST, EVER)
     "Seconds that the microphone is open, and then"
     shut: float = duration(0.0)
     "seconds that it is not."
@@ -84,9 +85,9 @@ class Turn:
     "Tools that the model calls first, all at once. Typed turns only: a voice cannot ask this model for them."
     tool_time: float = duration(1.0)
     "Seconds that the tools take."
-    pause: float = attrs.field(default=3.0, validator=Number(OFTEN, EVER))
+    pause: float = amount(3.0, OFTEN, EVER)
     "Seconds between the end of this turn and the next."
-    barge_in: float | None = attrs.field(default=None, validator=optional(Number(OFTEN, EVER)))
+    barge_in: float | None = amount(None, OFTEN, EVER, or_none=True)
     "Seconds of answer after which the user goes on to the next turn, without waiting; None: hears it to the end."
     video: int = attrs.field(default=0, validator=Number(0, MANY, whole=True))
     "Frames of video shown with it."
@@ -104,7 +105,7 @@ class Conversation:
     )
     begin: float = lasts(0.5)
     "Seconds before the first word."
-    patience: float = attrs.field(default=90.0, validator=Number(OFTEN, EVER))
+    patience: float = amount(90.0, OFTEN, EVER)
     "Seconds after which a user who hears nothing goes on to the next turn."
 
 
@@ -114,9 +115,9 @@ class Service:
 
     backend: Literal["vertex", "developer"] = attrs.field(default="vertex", validator=in_(("vertex", "developer")))
     "Vertex reports message indices, the Developer API does not."
-    connection: float | None = attrs.field(default=200.0, validator=optional(Number(OFTEN, EVER)))
+    connection: float | None = amount(200.0, OFTEN, EVER, or_none=True)
     "Seconds that a connection lives; None: for ever. Ten minutes in the real one."
-    lead: float | None = attrs.field(default=50.0, validator=optional(Number(0.0, EVER)))
+    lead: float | None = amount(50.0, 0.0, EVER, or_none=True)
     "Seconds of notice (GoAway) before that; None: no notice."
     setup: float = duration(0.05)
     "Seconds that a setup takes."
@@ -126,13 +127,13 @@ class Service:
     "Seconds before an answer begins."
     late: float = duration(0.1)
     "Seconds between the end of a turn and the handle that covers it."
-    every: float | None = attrs.field(default=None, validator=optional(Number(OFTEN, EVER)))
+    every: float | None = amount(None, OFTEN, EVER, or_none=True)
     "Seconds between two handles, apart from those after turns; None: only those."
     while_busy: Literal["silent", "empty", "not_resumable", "handle"] = attrs.field(
         default="silent", validator=in_(("silent", "empty", "not_resumable", "handle"))
     )
     "What updates say during a turn."
-    session: float | None = attrs.field(default=900.0, validator=optional(Number(OFTEN, EVER)))
+    session: float | None = amount(900.0, OFTEN, EVER, or_none=True)
     "Seconds that a session without compression lives; with video an eighth of it or so. None: for ever."
 
 
@@ -209,7 +210,7 @@ class Plan:
 
     seed: int = attrs.field(default=0, validator=instance_of(int))
     "Of all chance."
-    seconds: float = attrs.field(default=600.0, validator=Number(LEAST, DAY))
+    seconds: float = amount(600.0, LEAST, DAY)
     "How long the conversation is, chaos included. What it takes to come to rest is added to it."
     calm: float = duration(60.0)
     "How many of its last seconds are without faults."

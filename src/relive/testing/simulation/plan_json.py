@@ -108,7 +108,7 @@ def _read_setting(name: str, setting: object) -> object:
 
 def _read_scalar(kind: Any, data: object, where: str) -> object:
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        data = float(data)
+        return data  # its field makes it one, or says what is wrong with it
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
         raise PlanError(where, f"{data!r} is not {_name(kind)}")
     if isinstance(data, float) and not math.isfinite(data):
