@@ -27,7 +27,7 @@ from relive.testing.simulation.plan import (
     Turn,
 )
 from relive.testing.simulation.shrink import shrink
-from relive.testing.simulation.simulate import simulate
+from relive.testing.simulation.simulate import play, simulate
 from relive.testing.simulation.socket_level import SCALE, scaled
 
 KINDS = (Plan, AudioSchedule, Turn, Conversation, Service, Step, *f.FAULTS.values())
@@ -220,6 +220,13 @@ def test_a_plan_at_its_bounds_can_be_played_two_hundred_times_faster() -> None:
     assert fast.talk.audio.rate == 200.0 * SCALE
     assert fast.talk.turns[0].pause == 0.01 / SCALE
     assert plan.talk.turns[0].pause == 0.01
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_a_model_speaks_as_fast_as_everything_else_two_hundred_times_faster(rate: float) -> None:
+    talk = Conversation(audio=AudioSchedule(rate=rate), turns=(Turn(),), patience=1e4)
+    history = play(Plan(seconds=30.0, calm=30.0, talk=talk), "sockets")
+    assert history.clients[0].user.asked[0].chunks == 16  # one a second
 
 
 def test_a_policy_at_its_least_is_no_shorter_two_hundred_times_faster() -> None:

@@ -10,9 +10,9 @@ _VIDEO = 7.5  # a session with video is so much shorter
 _QUIET = 1.0  # chunks a second where there is no audio to keep pace with
 
 
-def script_of(plan: Plan) -> ServerScript:
-    """The script of a server that behaves."""
-    service, rate = plan.service, plan.talk.audio.rate or _QUIET
+def script_of(plan: Plan, scale: float = 1.0) -> ServerScript:
+    """The script of a server that behaves; `scale`: how many times faster the plan is than it was written."""
+    service, rate = plan.service, plan.talk.audio.rate or _QUIET * scale
     return ServerScript(
         model=SimulatedModel(plan.talk.turns or (Turn(),), 1.0 / rate, service.thinking),
         setup_delay=service.setup,
