@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
-import struct
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, assert_never, cast
+from typing import TYPE_CHECKING, Final, assert_never
 
 from relive.extras import extra
 from relive.testing.host_timer import DeadlineTimer
 from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
+from relive.testing.tcp_reset import reset
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from google.genai.types import HttpOptionsDict
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
-
-_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
-"Closing a socket with this sends a TCP reset."
 
 _CLOSE_TIMEOUT: Final = 1.0
 "Seconds that a client has to answer a close frame before its socket is aborted."
@@ -143,11 +139,7 @@ class TlsHost:
         if ws and isinstance(ws.transport, NetworkTransport):
             ws.transport.reset()
         elif ws:
-            sock = ws.transport.get_extra_info("socket")
-            # A socket that is closed already is not there any more, or says so.
-            with contextlib.suppress(OSError, AttributeError):
-                cast("socket.socket", sock).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-            ws.transport.abort()
+            reset(ws.transport)
 
     def freeze(self, conn: int) -> None:
         """Turn a connection into a black hole: nothing more is read from its socket, not even pings; TCP stays up."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from relive.testing.links import Agenda, Hang, Line, Network, Refuse, cut_bytes
+from relive.testing.tcp_reset import reset
 
 if TYPE_CHECKING:
     from typing import Self
-
-_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
-"Closing a socket with this sends a TCP reset."
 
 _Piece: TypeAlias = bytes | None
 _EOF: Final = b""
@@ -305,11 +301,7 @@ class _End(asyncio.Protocol):
     def reset(self) -> None:
         """Send a TCP reset; what was still to be sent is lost."""
         if self.transport and not self.gone.done():
-            sock = self.transport.get_extra_info("socket")
-            # A socket that is closed already is not there any more, or says so.
-            with contextlib.suppress(OSError, AttributeError):
-                cast("socket.socket", sock).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-            self.transport.abort()
+            reset(self.transport)
 
     def _close(self) -> None:
         if self.transport and self._said_all and self._told_all:
