@@ -135,7 +135,6 @@ class Chaos:
         self._over = True
         self._waiting.clear()
         self._agenda.clear()
-        self._history.calm_at = now
         self._history.add(now, -1, 0, "fault", "over")
         server = stage.server
         server.script = self._base

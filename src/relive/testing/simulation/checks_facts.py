@@ -31,7 +31,6 @@ HANDS_OFF: Final = frozenset({
 "Faults after which the server need not know at once what the client has done, or the other way round."
 MUTING: Final = frozenset({"Silence", "MuteAfterSetup", "PoisonHandles", "GoAway"})
 "Faults after which a connection may be open and consume nothing."
-_DULL: Final = frozenset({"flow"})
 
 
 class Update(NamedTuple):

@@ -10,7 +10,7 @@ from relive.core import events as ev
 from relive.core.client_frames import AUDIO, read_client, said
 from relive.testing.simulation.core_session import Session
 from relive.testing.simulation.core_time import Alarm, Timeline
-from relive.testing.simulation.history import Fate, Ledger, Sent
+from relive.testing.simulation.history import Fate, Ledger, Refused, Sent
 from relive.testing.simulation.recording import Scribe
 from relive.testing.simulation.user import Item, audio_frame, frame_of
 
@@ -50,6 +50,7 @@ class Mouth:
         self._bursts: list[Item] = []
         self._held: tuple[Item, Iterator[Item]] | None = None
         "What waits for room in the journal, and what is to be said after it."
+        self._held_since = 0.0
         self._patience: Alarm | None = None
 
     def open(self) -> None:
@@ -116,23 +117,29 @@ class Mouth:
         for item in rest:
             frame = frame_of(item)
             if self._session.failure is None and self._lacks_room(len(frame)):
-                self._held = item, rest
+                self._held, self._held_since = (item, rest), self._time.now
                 self.talk_at = inf
                 self._patience = self._time.at(
                     self._time.now + self._session.policy.send_timeout, lambda: self._time.soon(self._lose_patience)
                 )
                 return
-            self._send_one(item, frame)
+            self._send_one(item, frame, self._time.now)
             if self._shut:
                 return
 
-    def _send_one(self, item: Item, frame: str) -> None:
-        if self._session.failure is None:
+    def _send_one(self, item: Item, frame: str, began: float) -> None:
+        failure = self._session.failure
+        if failure is None:
             self._accept(frame)
             self._sent(item, "ok")
         else:
             self._ended("send")
-            self._sent(item, "fail")
+            self._refused(item, frame, began, type(failure).__name__)
+
+    def _refused(self, item: Item, frame: str, began: float, error: str) -> None:
+        waiting = self._session.journal.waiting_bytes
+        self._scribe.life.refused.append(Refused(began, self._time.now, error, len(frame), waiting))
+        self._sent(item, "fail")
 
     def _sent(self, item: Item, fate: Fate) -> None:
         ledger, scribe = self._ledger, self._scribe
@@ -184,7 +191,7 @@ class Mouth:
         if self._held is None or self._shut:
             return
         (item, rest), self._held = self._held, None
-        self._send_one(item, frame_of(item))
+        self._send_one(item, frame_of(item), self._held_since)
         self._send(rest)
         self.talk()
 
@@ -193,7 +200,6 @@ class Mouth:
         if self._held is None or self._patience is None or self._shut:
             return
         (item, rest), self._held, self._patience = self._held, None, None
-        self._scribe.life.errors.setdefault("buffer", "SendBufferFull")
-        self._sent(item, "fail")
+        self._refused(item, frame_of(item), self._held_since, "SendBufferFull")
         self._send(rest)
         self.talk()

@@ -29,8 +29,8 @@ CLOSING: Final = 2.0
 "Seconds that closing a session may take (P21)."
 COLUMNS: Final = ("t", "client", "conn", "kind", "what", "data")
 "Of a line of the trace, in this order."
-Fate: TypeAlias = Literal["ok", "fail", "unknown"]
-"Accepted; refused with an error; nobody can tell, because the client crashed."
+Fate: TypeAlias = Literal["ok", "fail"]
+"Accepted; refused with an error."
 
 
 class Record(NamedTuple):
@@ -44,7 +44,9 @@ class Record(NamedTuple):
     "Number of the connection within its session; 0 if it is about none."
     kind: str
     """``step`` (of the machine), ``transition``, ``notice``, ``open``, ``up``, ``refused``, ``read``, ``gone``,
-    ``left``, ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``fault``, ``start``, ``crash``, ``end``, ``flow``.
+    ``left``, ``made`` (a frame, by us), ``heard``, ``sent``, ``asked``, ``save``, ``load``, ``condemn``, ``fault``,
+    ``left_out`` (a fault that an application has no part for), ``start``, ``crash``, ``end``, ``flow``; ``wrong``, what
+    was seen to break a promise as it happened.
     After all that happened ``violation``, of what should not have: see `violation_lines`."""
     what: str
     data: Any = None
@@ -103,6 +105,21 @@ class Sent(NamedTuple):
     "How many frames of audio had been accepted before it, by all processes of the client."
 
 
+class Refused(NamedTuple):
+    """A frame that a session did not take."""
+
+    began: float
+    "When it was to be sent, and"
+    at: float
+    "when that raised."
+    error: str
+    "What, by the name of its type."
+    size: int
+    "Bytes of it; of the frame that the SDK makes, about as many."
+    waiting: int
+    "Bytes that waited to be written then."
+
+
 class Dialled(NamedTuple):
     """Whose a connection of the server's is."""
 
@@ -149,6 +166,8 @@ class Life:
     "When it heard a sign of life: the steps for that say nothing else, and are not in the trace."
     read_late: int = 0
     "Frames that were read after its session had ended: nobody receives them."
+    refused: list[Refused] = attrs.Factory(list[Refused])
+    "What it could not send."
 
 
 @attrs.define(eq=False)
@@ -162,8 +181,6 @@ class Ledger:
     audio: list[int] = attrs.Factory(list[int])
     "Numbers of the frames of audio that were accepted, in order."
     audio_failed: int = 0
-    unknown_from: list[tuple[int, int]] = attrs.Factory(list[tuple[int, int]])
-    "Ranges of numbers whose fate a crash has made unknown: the first, and the last."
     lives: list[Life] = attrs.Factory(list[Life])
 
 
@@ -192,8 +209,6 @@ class History:
         "The clock at the beginning."
         self.ended = 0.0
         "Seconds from there to the end."
-        self.calm_at: float | None = None
-        "When the faults were over."
         self.dialled: dict[int, Dialled] = {}
         "Whose the server's connections are, by the server's numbers."
         self.secrets: set[str] = set()

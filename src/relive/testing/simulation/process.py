@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from math import inf
+from typing import Any, Literal
 
 from relive.core.journal import Journal
-from relive.errors import CommandError, ReliveError, SessionClosed, SessionFailed
+from relive.errors import CommandError, ReliveError, SendBufferFull, SessionClosed, SessionFailed
 from relive.runtime.runtime import Runtime
-from relive.testing.simulation.history import CLOSING, Ledger, Sent
+from relive.testing.simulation.history import CLOSING, Ledger, Refused, Sent
 from relive.testing.simulation.recording import Scribe
 from relive.testing.simulation.stray import stray
-from relive.testing.simulation.user import Heard, Item
+from relive.testing.simulation.user import Heard, Item, frame_of
 from relive.testing.simulation.voices import Voice
 
 
@@ -59,7 +60,7 @@ class Process:
     async def open(self, handle: str | None, *, eager: bool) -> bool:
         """Open the session. Returns whether it came up. `eager`: the user does not wait for that."""
         if eager:
-            self._work.append(self._loop.create_task(self._talk(), name="the user"))
+            self._begin(self._talk(), "the user")
         try:
             await self.runtime.start(handle)
         except ReliveError as error:
@@ -68,9 +69,20 @@ class Process:
         if self.over:
             return False
         if not eager:
-            self._work.append(self._loop.create_task(self._talk(), name="the user"))
-        self._work.append(self._loop.create_task(self._listen(), name="the listener"))
+            self._begin(self._talk(), "the user")
+        self._begin(self._listen(), "the listener")
         return True
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._loop.create_task(work, name=name)
+        task.add_done_callback(self._done)
+        self._work.append(task)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Somebody has nothing more to do. What may come of a session they have caught: all else is wrong."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.scribe.note("wrong", "P22", f"{task.get_name()} got {error!r}")
 
     async def close(self) -> None:
         """Close the session, and see how it leaves."""
@@ -169,15 +181,14 @@ class Process:
         """Send items. Returns whether the session still lives."""
         ledger, voice = self.ledger, self._voice
         for item in items:
-            fate = "ok"
+            fate, began = "ok", self.now
             try:
                 await voice.send(item)
             except (SessionFailed, SessionClosed) as error:
                 self._ended("send", error)
-                fate = "fail"
-            except ReliveError as error:
-                self.scribe.life.errors.setdefault("buffer", type(error).__name__)
-                fate = "fail"
+                fate = self._refused(item, began, error)
+            except SendBufferFull as error:
+                fate = self._refused(item, began, error)
             flow = self.scribe.flow
             flow[0] += 1
             if item.kind != "audio":
@@ -190,6 +201,11 @@ class Process:
             if self.over:
                 return False
         return True
+
+    def _refused(self, item: Item, began: float, error: ReliveError) -> Literal["fail"]:
+        waiting, size = self.runtime.lifecycle.journal.waiting_bytes, len(frame_of(item))
+        self.scribe.life.refused.append(Refused(began, self.now, type(error).__name__, size, waiting))
+        return "fail"
 
     async def _listen(self) -> None:
         voice, user = self._voice, self.user
