@@ -15,11 +15,13 @@ from relive.testing.simulation.faults import (
     ExpireHandles,
     GoAway,
     HalfOpen,
+    HangSetup,
     Hold,
     Latency,
     LimitData,
     MuteAfterSetup,
     PoisonHandles,
+    RefuseDial,
     RejectHandles,
     ResetPeer,
     RestartServer,
@@ -129,6 +131,29 @@ FOUND: Final = {
         service=Service(connection=None, setup=0.0, session=300.0),
         client=Client(compressed=False, policy={"session_limit": 300.0, "session_limit_video": 60.0}),
         steps=(Step(fault=RestartServer("lost"), at=31.0), Step(fault=Crash(), at=31.0, state="CONNECTING")),
+    ),
+    # P10: a false alarm, what answered a question waited to be read while the application did not receive.
+    "a question is asked while nobody reads": Plan(
+        seconds=90.0, calm=10.0, talk=Conversation(patience=5.0), steps=(Step(fault=StopReading(40.0), at=30.0),),
+        client=Client(policy={"output_limit": 200, "answer_timeout": 8.0}),
+    ),
+    # P11: an error of a checker, the longest wait after a thousand attempts was more than a number can be.
+    "a dial is refused more than a thousand times": Plan(
+        seconds=1600.0, calm=10.0, talk=Conversation(audio=AudioSchedule(rate=0.0), turns=()),
+        client=Client(policy={
+            "retry_attempts": 5000, "retry_total": 10_000, "retry_time": 10_000.0, "retry_cap": 1.0, "retry_base": 0.1,
+        }),
+        steps=(
+            Step(fault=Close(), at=20.0),
+            Step(fault=RefuseDial(times=1000)), Step(fault=RefuseDial(times=1000), at=400.0),
+        ),
+    ),
+    # P12: a false alarm, the dials of processes that had died counted for ever.
+    "a herd dies while it dials": Plan(
+        seconds=40.0, calm=10.0, herd=40, talk=Conversation(audio=AudioSchedule(rate=0.0), turns=()),
+        steps=(
+            Step(fault=HangSetup(100), at=9.0), Step(fault=RestartServer(), at=10.0), Step(fault=Crash(), at=14.0),
+        ),
     ),
     # P17: each connection was left in the middle of the same turn, for it takes longer than the policy lets one live.
     "a turn with tools takes longer than a rotation": Plan(

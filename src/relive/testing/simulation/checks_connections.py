@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
@@ -17,6 +18,8 @@ from relive.testing.simulation.outcome import Violation
 LOST: Final = frozenset({"ConnectionDropped", "DeadlineReached(silence)", "DeadlineReached(answer)"})
 _at: Final = attrgetter("at")
 _OPEN_SPAN: Final = ("up", "refused")
+_PROCESS: Final = ("start", "crash", "end")
+"What begins and ends a process."
 _ASKS: Final = frozenset({"content", "text", "activity_end", "stream_end"})
 
 
@@ -248,9 +251,11 @@ def opening_has_its_time(facts: Facts) -> Iterator[Violation]:
 def silence_is_noticed(facts: Facts) -> Iterator[Violation]:
     """P10: while a connection is in use a sign of life is heard, or asked for, at least as often as the policy says.
 
-    And one on which nothing passes any more is left within `probe_after` and `probe_timeout` of that (twice
-    `probe_timeout` if the hole opened while an answer to a probe was awaited), unless the application does not receive,
-    so that relive does not read.
+    That is within `probe_after` of a sign that was heard, and, if none is, `probe_timeout` after one was asked for. And
+    one on which nothing passes any more is left within `probe_after` and `probe_timeout` of that (twice `probe_timeout`
+    if the hole opened while an answer to a probe was awaited, and something had been heard meanwhile), unless the
+    application does not receive, so that relive does not read. An eighth of `probe_after` comes on top: the machine
+    looks no sooner again than after that (`note_life`).
     """
     policy = facts.policy
     if not policy.probe:
@@ -258,17 +263,19 @@ def silence_is_noticed(facts: Facts) -> Iterator[Violation]:
     longest = max(policy.probe_after, policy.probe_timeout) + EPS
     for story in facts.stories:
         spans = list(_live(story, facts.history.ended))
-        signs = iter([*sorted(story.life.signs + story.probes), inf])
-        sign = next(signs)
-        for began, ended, _ in spans:
-            last = began
+        heard = [(at, policy.probe_after) for at in story.life.signs]
+        asked = [(at, policy.probe_timeout) for at in story.probes]
+        signs = iter([*sorted(heard + asked), (inf, 0.0)])
+        sign, next_within = next(signs)
+        for began, ended in spans:
+            last, within = began, policy.probe_after
             while sign <= ended:
                 if sign >= began:
-                    if sign - last > longest:
+                    if sign - last > within + EPS:
                         yield story.wrong("P10", sign, f"nobody asked for a sign of life for {sign - last:.3f} s")
-                    last = sign
-                sign = next(signs)
-            if ended - last > longest:
+                    last, within = sign, next_within  # of two at one instant the longer counts
+                sign, next_within = next(signs)
+            if ended - last > within + EPS:
                 yield story.wrong("P10", ended, f"nobody asked for a sign of life for {ended - last:.3f} s")
         if "StopReading" in facts.faults:
             continue
@@ -276,23 +283,23 @@ def silence_is_noticed(facts: Facts) -> Iterator[Violation]:
             if hole.what not in ("Timeout", "HalfOpen") or hole.client not in (-1, story.client):
                 continue
             by = hole.at + longest + policy.probe_timeout + policy.probe_after / 8 + EPS
-            for began, ended, opened in spans:
-                if began <= hole.at < ended and ended > by and opened < hole.at:
+            for began, ended in spans:
+                if began < hole.at < ended and ended > by:
                     yield story.wrong("P10", by, f"a connection was used {ended - hole.at:.3f} s into a black hole")
 
 
-def _live(story: Story, end: float) -> Iterator[tuple[float, float, float]]:
-    """From when to when connections were in use, and when they came up."""
+def _live(story: Story, end: float) -> Iterator[tuple[float, float]]:
+    """From when to when connections were in use."""
     began: float | None = None
     for step in story.moves:
         live = step.data[1] in LIVE
         if live and began is None:
             began = step.at
         elif not live and began is not None:
-            yield began, step.at, began
+            yield began, step.at
             began = None
     if began is not None:
-        yield began, story.life.ended if story.life.ended is not None else end, began
+        yield began, story.life.ended if story.life.ended is not None else end
 
 
 def dials_are_limited(facts: Facts) -> Iterator[Violation]:
@@ -300,15 +307,18 @@ def dials_are_limited(facts: Facts) -> Iterator[Violation]:
     limit = DialLimiter().limit
     if facts.plan.herd <= limit:
         return
-    running = 0
+    running = Counter[int]()
     for record in facts.history.records:
         if record.kind == "open":
-            running += 1
-            if running > limit:
-                yield Violation("P12", f"{running} dials at a time", record.at, record.client)
+            running[record.client] += 1
+            dials = running.total()
+            if dials > limit:
+                yield Violation("P12", f"{dials} dials at a time", record.at, record.client)
                 return
         elif record.kind in _OPEN_SPAN:
-            running -= 1
+            running[record.client] -= 1
+        elif record.kind in _PROCESS:
+            del running[record.client]  # of a process that has died nobody says that its dial has ended
 
 
 CHECKS: Final = (

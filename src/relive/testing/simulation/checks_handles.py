@@ -245,11 +245,13 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
 def saves_in_order(facts: Facts) -> Iterator[Violation]:
     """P4: what is saved was read, stored or given; never an older handle after a newer, never a condemned one.
 
-    When a session is closed in good order the newest handle is in the store, unless a failure was noticed or somebody
-    else owns the key.
+    Nor one that a predecessor condemned whose store was read: what it holds is known from then on. When a session is
+    closed in good order the newest handle is in the store, unless a failure was noticed or somebody else owns the key.
     """
+    stored: dict[int, dict[str, float]] = {}
     for story in facts.stories:
         place: dict[str, int] = {}
+        tombstones = stored.setdefault(story.client, {})
         newest, condemned, saved = -1, set[str](), ""
         last_read, ended = "", False
         for order, record in enumerate(story.walk):
@@ -260,12 +262,15 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
                 place[record.data[0]] = order  # the server's last word is the newest, also if it repeats itself
                 if record.data[1] and not ended:
                     last_read = record.data[0]
-            elif kind == "load" and record.what:
-                place.setdefault(record.what, order)
+            elif kind == "load":
+                if record.what:
+                    place.setdefault(record.what, order)
+                condemned |= {digest for digest, falls in tombstones.items() if facts.wall(record.at) < falls}
             elif kind == "open" and record.data[1]:
                 place.setdefault(record.data[1], order)
             elif kind == "condemn":
                 condemned.add(record.what)
+                tombstones[record.what] = facts.wall_at_least(record.at) + facts.policy.handle_ttl
             elif kind == "save":
                 saved = record.what
                 at = place.get(saved)
@@ -281,6 +286,8 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
             lost = any(step.data[1] == "HANDLE_EXPIRED" for step in story.moves)
             if saved != last_read and not trouble and not lost:
                 yield story.wrong("P4", story.ended, f"handle {last_read} was not saved; {saved or 'none'} is kept")
+        if story.life.crashed and _store_after(facts, story) != "kept":
+            tombstones.clear()
 
 
 def loads_once(facts: Facts) -> Iterator[Violation]:

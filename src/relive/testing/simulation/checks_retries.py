@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import Final
 
+from relive.core.backoff import delay
 from relive.core.policy import Policy
 from relive.testing.simulation.checks_connections import is_cut, is_loss
 from relive.testing.simulation.checks_facts import EPS, Facts, Story
@@ -47,7 +48,7 @@ class _Budget:
 
     def longest_wait(self, policy: Policy) -> float:
         """Seconds that the next wait takes at most."""
-        return min(policy.retry_cap, policy.retry_base * 2.0 ** max(0, self.attempts - 1))
+        return delay(self.attempts - 1, 1.0, base=policy.retry_base, cap=policy.retry_cap)
 
 
 def budgets_hold(facts: Facts) -> Iterator[Violation]:
