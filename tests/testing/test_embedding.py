@@ -8,6 +8,7 @@ import itertools
 import unittest
 from typing import Any, cast
 
+import attrs
 import pytest
 from google.genai import types
 from hypothesis.errors import UnsatisfiedAssumption
@@ -15,9 +16,11 @@ from hypothesis.errors import UnsatisfiedAssumption
 import relive
 from relive.core.journal import Journal, Replay
 from relive.testing.simulation import faults as f
+from relive.testing.simulation.checks_facts import Facts
 from relive.testing.simulation.draw import draw
 from relive.testing.simulation.embedding import AgentHistory, hold_agent, play_agent
 from relive.testing.simulation.embedding_again import same_again
+from relive.testing.simulation.embedding_checks import kept
 from relive.testing.simulation.plan import Plan, Step
 
 
@@ -94,6 +97,15 @@ def test_a_frame_that_relive_forgets_is_found_in_the_application_s_own_history(m
     monkeypatch.setattr(Journal, "rewind", rewind)
     with pytest.raises(AssertionError, match=r"P13 .*never consumed"):
         hold_agent(talk, plan(Step(fault=f.ResetPeer(), at=30.5)))
+
+
+def test_a_question_is_not_lost_because_sound_was_dropped() -> None:
+    history = play_agent(chat, plan())
+    (watched,) = history.watch.sessions
+    del history.server.sessions[-1]._branches[-1].items[3]
+    watched.life.stats = attrs.evolve(watched.life.stats, dropped_audio=1, dropped_video=1)
+    (violation,) = kept(Facts(history), watched, slow_up=False)
+    assert "never consumed, the first is content 'hello 3'" in violation.what
 
 
 def test_one_that_hangs_is_stopped_and_told_where() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,18 +47,28 @@ def _lost(facts: Facts, account: Account) -> Iterator[Violation]:
         return
     if not facts.indexed and _slow(facts):
         return
-    lost = account.lost
+    missing = unexplained(facts, story, account.lost)
+    if missing:
+        yield story.wrong(
+            "P13",
+            story.ended,
+            f"{dict(account.lost)} never consumed, the first is item {account.first_lost}; {missing}",
+        )
+
+
+def unexplained(facts: Facts, story: Story, lost: Counter[str]) -> str:
+    """What the counts allow of what was lost, by kinds, if that is not all; else nothing.
+
+    What is counted as dropped is audio or video: that explains the loss of nothing else.
+    """
+    stats = story.life.stats
     audio = max(0, lost["audio"] - stats.dropped_audio)
     video = max(0, lost["video"] - stats.dropped_video)
     reliable = lost.total() - lost["audio"] - lost["video"]
     allowed = stats.forgotten + (0 if left_well(facts, story) else stats.frames_waiting + stats.frames_uncovered)
-    if audio + video + reliable > allowed:
-        yield story.wrong(
-            "P13",
-            story.ended,
-            f"{dict(lost)} never consumed, the first is item {account.first_lost}; counted as dropped: "
-            f"{stats.dropped_audio} audio, {stats.dropped_video} video, {allowed} others or unsent",
-        )
+    if audio + video + reliable <= allowed:
+        return ""
+    return f"counted as dropped: {stats.dropped_audio} audio, {stats.dropped_video} video, {allowed} others or unsent"
 
 
 def left_well(facts: Facts, story: Story) -> bool:

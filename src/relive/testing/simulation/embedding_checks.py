@@ -14,7 +14,7 @@ from relive.testing.server_truth import Consumed, Kind, Payload
 from relive.testing.simulation import checks_connections, checks_ending, checks_handles, checks_retries
 from relive.testing.simulation.checks import Check, noted
 from relive.testing.simulation.checks_facts import Facts, Story
-from relive.testing.simulation.checks_input import left_well
+from relive.testing.simulation.checks_input import unexplained
 from relive.testing.simulation.embedding_watch import Watched
 from relive.testing.simulation.outcome import Violation
 
@@ -38,13 +38,14 @@ def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation
     lost, more = sent - consumed, consumed - sent
     if watched.seeded:
         more = Counter({item: count for item, count in more.items() if item[0] != "content"})
-    allowed = stats.dropped_audio + stats.dropped_video + stats.forgotten
-    if not left_well(facts, story):
-        allowed += stats.frames_waiting + stats.frames_uncovered
-    if lost.total() > allowed and not (slow_up and not facts.indexed):
+    kinds = Counter[str]()
+    for (kind, _), count in lost.items():
+        kinds[kind] += count
+    missing = unexplained(facts, story, kinds)
+    if missing and not (slow_up and not facts.indexed):
         first = next(item for item in watched.said if item in lost)
-        yield story.wrong("P13", story.ended, f"{lost.total()} items were never consumed, {allowed} are accounted for; "
-                          f"the first is {_show(first)}")  # fmt: skip
+        what = f"{lost.total()} items were never consumed, the first is {_show(first)}; {missing}"
+        yield story.wrong("P13", story.ended, what)
     if more.total() > stats.frames_uncertain and "WrongIndices" not in facts.faults:
         first = next(item for item in heard if item in more)
         promise, uncertain = "P14" if facts.indexed else "P15", stats.frames_uncertain
