@@ -72,14 +72,17 @@ def unexplained(facts: Facts, story: Story, lost: Counter[str]) -> str:
 
 
 def left_well(facts: Facts, story: Story) -> bool:
-    """Whether the session ended in use, nothing unsent, on a connection on which the server saw us leave."""
+    """Whether the session ended in use, nothing unsent, on a connection on which the server heard us take our leave.
+
+    Whose close frame has not arrived may have more on its way, also if the host ends all connections at the very end.
+    """
     closing = story.moves[-1] if story.moves else None
     if closing is None or closing.data[0] not in LIVE or closing.data[1] != "CLOSED":
         return False
     if facts.faults & (MUTING | HANDS_OFF) or story.life.stats.frames_waiting:
         return False
     admitted = list(facts.admitted(story))
-    return bool(admitted) and admitted[-1][1].ended_by == "client"
+    return bool(admitted) and admitted[-1][1].client_code is not None
 
 
 def _doubled(facts: Facts, account: Account) -> Iterator[Violation]:
