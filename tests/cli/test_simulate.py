@@ -212,6 +212,7 @@ def test_sessions_go_the_same_way_in_a_process_with_another_hash_seed(monkeypatc
         (["--rate", "1e9"], "from 0.001 to 200, and is 1000000000.0"),
         (["--replay", "no-such-file"], "cannot read no-such-file"),
         (["--trace", "no-such-directory/trace"], "cannot write no-such-directory/trace"),
+        (["--trace", "-"], "it has to be a file"),
         (["--only", "1", "--replay", "-"], "leave out --only"),
         (["--only", "1", "--sessions", "9"], "it plays one session alone: leave out --sessions"),
         (["--seed", "3", "--replay", "-"], "leave out --seed"),

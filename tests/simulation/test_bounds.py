@@ -158,6 +158,14 @@ def test_a_policy_that_no_session_could_have_is_refused_with_the_name_of_the_set
         Client(policy=policy)
 
 
+def test_what_is_done_to_the_settings_of_one_plan_is_done_to_no_other() -> None:
+    settings: dict[str, Any] = {"handle_strikes": 3}
+    plan, other = Plan(), Plan(client=Client(policy=settings))
+    plan.client.policy["rotate_after"] = settings["handle_strikes"] = 20
+    assert (Plan().client.policy, other.client.policy) == ({}, {"handle_strikes": 3})
+    assert Plan.from_json(plan.to_json()) == plan
+
+
 @pytest.mark.parametrize("level", ["core", "runtime"])
 def test_a_policy_at_its_least_comes_to_an_end(level: Level) -> None:
     policy = {"probe_after": 0.001, "rotate_after": 0.001, "retry_base": 0.001, "retry_cap": 0.001}

@@ -61,6 +61,12 @@ def test_the_digest_of_a_campaign_is_that_of_its_sessions_digests_in_order() -> 
     assert run(PAPER).tally.sha256 == hashlib.sha256(digests).hexdigest()
 
 
+def test_somebody_has_to_work() -> None:
+    for executor in (None, ThreadPoolExecutor(1)):
+        with pytest.raises(ValueError, match="jobs is 0, and at least one has to work"):
+            run(PAPER, executor=executor, jobs=0)
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_it_ends_at_the_first_violation_whoever_finds_one_first(jobs: int) -> None:
     stopping = attrs.evolve(PAPER, keep_going=False)

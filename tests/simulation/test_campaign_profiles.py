@@ -18,6 +18,12 @@ def test_a_rare_world_breaks_no_promise(profile: str) -> None:
     assert not broken
 
 
+def test_no_plan_of_a_wild_world_asks_for_more_than_can_be_played() -> None:
+    """These would have, if nobody had to wait for a model that thinks, nor could cut its answer short."""
+    for seed, index in ((7, 26), (11, 85), (11, 211), (12, 57), (13, 189)):
+        draw(seed, index, profile="wild")
+
+
 def test_a_slow_model_is_slower_than_we_wait() -> None:
     plans = [draw(11, index, profile="slow") for index in range(60)]
     waits = [(plan.service.thinking, plan.client.make_policy().answer_timeout) for plan in plans]

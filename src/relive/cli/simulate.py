@@ -31,7 +31,7 @@ from relive.testing.simulation.workers import strangers
 
 _FEW: Final = 50
 "Sessions that are not worth a second process, unless it is asked for."
-_STDIN: Final = "-"
+_STREAM: Final = "-"
 
 
 class At(StrEnum):
@@ -176,7 +176,7 @@ def _rate(rate: float) -> float:
 def _read(name: str) -> Plan:
     """Read a plan."""
     try:
-        return Plan.from_json(standard_input("--replay").read() if name == _STDIN else Path(name).read_bytes())
+        return Plan.from_json(standard_input("--replay").read() if name == _STREAM else Path(name).read_bytes())
     except OSError as error:
         raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint="--replay") from error
     except PlanError as error:
@@ -186,6 +186,8 @@ def _read(name: str) -> Plan:
 @contextmanager
 def _writer(path: Path) -> Generator[Callable[[str], object]]:
     """Write lines at the end of a file."""
+    if str(path) == _STREAM:  # else a file of that name
+        raise typer.BadParameter("it has to be a file: standard output has what was found", param_hint="--trace")
     with _writing(path):
         file = path.open("a", encoding="utf-8", newline="\n")
 

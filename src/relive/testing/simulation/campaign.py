@@ -213,7 +213,10 @@ def run(
     Raises:
         LoopIsRunning: it was called inside an event loop, and plays here.
         PlanError: there is no such profile.
+        ValueError: `jobs` is no number of workers.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}, and at least one has to work")
     campaign.plan(campaign.first)  # what is wrong with all of them is said at once, and here
     total, began, interrupted, difference = Tally(), perf_counter(), False, None
     try:

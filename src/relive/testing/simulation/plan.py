@@ -11,6 +11,7 @@ in a plan, and what no policy can be, raises `PlanError`.
 from __future__ import annotations
 
 import random
+from copy import copy
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -159,7 +160,7 @@ class Client:
     "What the application says to a loss of context."
     classify: Literal["none", "blame"] = attrs.field(default="none", validator=in_(("none", "blame")))
     "Whether the application has a say in what an end means: it may blame the handle for a resume without an answer."
-    policy: dict[str, Any] = attrs.field(factory=dict[str, Any], validator=instance_of(dict))
+    policy: dict[str, Any] = attrs.field(factory=dict[str, Any], converter=copy, validator=instance_of(dict))
     "Settings that differ from the default; all but `classify`, which is a function."
 
     def __attrs_post_init__(self) -> None:
@@ -188,7 +189,8 @@ class Step:
 
     fault: Fault = attrs.field(validator=instance_of(tuple(FAULTS.values())))
     at: float = duration(0.0)
-    "Seconds since the beginning; before the chaos of its plan is over."
+    """Seconds since the beginning; before the chaos of its plan is over. What breaks connections breaks those that are
+    up at that time: to have it wait for one, name a `state`."""
     state: str = attrs.field(default="", validator=in_(STATES))
     "The state to wait for; empty: none. If it does not come before the chaos is over, the step is left out."
     delay: float = duration(0.0)
@@ -218,7 +220,7 @@ class Plan:
     "Sessions that share the server and the network."
     talk: Conversation = attrs.field(default=Conversation(), validator=instance_of(Conversation))
     service: Service = attrs.field(default=Service(), validator=instance_of(Service))
-    client: Client = attrs.field(default=Client(), validator=instance_of(Client))
+    client: Client = attrs.field(factory=Client, validator=instance_of(Client))
     steps: tuple[Step, ...] = attrs.field(default=(), converter=tuple, validator=deep_iterable(instance_of(Step)))
     "What goes wrong."
 
@@ -261,11 +263,12 @@ class Plan:
 
 def _messages(plan: Plan) -> float:
     """How much is said and heard in a plan, about: audio or probes, handles, connections, questions and answers."""
-    talk, every, policy = plan.talk, plan.service.every, plan.client.make_policy()
-    rate, asked, took = talk.audio.rate, 0.0, 0.0
+    talk, service, policy = plan.talk, plan.service, plan.client.make_policy()
+    rate, every, asked, took = talk.audio.rate, service.every, 0.0, 0.0
     for turn in talk.turns:
-        asked += _TURN + turn.tools + turn.video + turn.answer * (rate or 1.0)
-        took += min(talk.patience, turn.pause + turn.answer, EVER if turn.barge_in is None else turn.barge_in)
+        cut = EVER if turn.barge_in is None else turn.barge_in
+        asked += _TURN + turn.tools + turn.video + min(turn.answer, cut) * (rate or 1.0)
+        took += min(talk.patience, 2 * service.latency + service.thinking + min(turn.pause + turn.answer, cut))
     always = max(rate, 1.0 / policy.probe_after if policy.probe else 0.0)  # only what is silent is probed
     always += (1.0 / every if every else 0.0) + (_TURN / policy.rotate_after if policy.rotate_after else 0.0)
     return plan.herd * (plan.seconds * always + (max(1.0, plan.seconds / took) * asked if took else 0.0))
