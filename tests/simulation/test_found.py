@@ -280,6 +280,17 @@ FOUND: Final = {
             Step(fault=Unsolicited("dead_handle"), at=66.0), Step(fault=Close(), at=66.1),
         ),
     ),
+    # P17: false alarms, five in two hundred thousand sessions. Where a setup takes no time the next loss, or the end of
+    # the context with the calls that it knows, may come in the same instant as the loss before.
+    "a connection is lost in the instant in which it came up": Plan(
+        talk=Conversation(turns=(Turn(tools=2),)), service=Service(lead=0.0, setup=0.0, thinking=0.0),
+        steps=(Step(fault=RestartServer(), state="ACTIVE", times=3),),
+    ),
+    "a context ends in the instant in which its connection is lost": Plan(
+        seconds=70.0, client=Client(compressed=False),
+        service=Service(setup=0.0, every=5.0, while_busy="handle", session=300.0),
+        talk=Conversation(turns=(Turn(tools=2, tool_time=8.0, video=1), Turn(kind="spoken", barge_in=3.0))),
+    ),
     # P6: a false alarm, a stretch of no time that ended with the GoAway was counted as one after it.
     "a connection is to be left as it comes up": Plan(
         seconds=60.0, talk=Conversation(begin=8.0), service=Service(connection=20.0, setup=3.0)

@@ -212,7 +212,8 @@ def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
         return
     for story in facts.stories:
         verdicts = iter(story.life.verdicts)
-        cut = forsaken = False
+        cut = False
+        expired = forsaken = False  # the context was lost: at the last step, and since the turn was interrupted
         calls: set[str] = set()
         due = interrupted = inf
         for record in story.walk:
@@ -222,7 +223,10 @@ def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
             if record.kind == "made":
                 if record.what == "cancelled" and record.at == interrupted and not forsaken:
                     yield story.wrong("P17", record.at, "calls were rolled back after the turn was interrupted")
-                interrupted = record.at if record.what == "interrupted" else inf
+                if record.what == "interrupted":
+                    interrupted, forsaken = record.at, expired
+                else:
+                    interrupted = inf
                 cut = record.what == "interrupted" or (cut and record.what != "turn_complete")
                 due = inf if record.what == "turn_complete" else due
             elif record.kind == "read" and record.what == "toolCall":
@@ -230,8 +234,10 @@ def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
             elif record.kind == "heard" and record.what == "over":
                 cut = False
             elif record.kind == "step":
-                forsaken = record.data[1] == "HANDLE_EXPIRED"
+                expired = record.data[1] == "HANDLE_EXPIRED"
+                forsaken |= expired
                 if record.what == "ConnectionOpened":
+                    interrupted = inf  # the next loss may come in the same instant
                     verdict = next(verdicts, None)
                     again = verdict is None or verdict.replayed or record.data[2] or calls
                     due = record.at if cut and not again else inf
