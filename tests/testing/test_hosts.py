@@ -155,7 +155,7 @@ async def test_aborting_tells_the_server() -> None:
 async def test_in_a_black_hole_nothing_passes_and_nothing_fails() -> None:
     link = await memory_link()
     await link.send(say.content("hello"))
-    link.host.freeze(link.conn)
+    link.host.freeze(link.conn, server_notices_after=None)
     link.host.freeze(99)
     await link.send(say.content("anybody?"))
     while b"turnComplete" not in await link.recv():
@@ -192,6 +192,9 @@ async def test_the_server_notices_a_black_hole_when_it_is_told_to() -> None:
     other.host.drop_everything(other, server_notices_after=0.001)
     assert other.host.server.live == (other.conn,)
     await gone(other.host)
+    frozen = await memory_link()
+    frozen.host.freeze(frozen.conn)
+    assert frozen.host.server.live == ()
 
 
 async def test_a_muted_server_still_answers_pings() -> None:

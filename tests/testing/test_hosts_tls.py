@@ -221,6 +221,34 @@ async def test_a_host_can_be_left_with_a_frozen_and_an_open_connection() -> None
         await host.__aexit__(None, None, None)
 
 
+async def test_a_black_hole_tells_the_client_nothing_and_leaves_its_handles_to_the_next() -> None:
+    async with tls() as (host, client), contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(client.aio.live.connect(model="echo"))
+        host.freeze(host.newest)
+        assert host.server.live == ()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await session._receive()
+
+
+async def test_a_black_hole_is_noticed_when_it_is_said_to_be_or_never() -> None:
+    async with tls() as (host, client), contextlib.AsyncExitStack() as stack:
+        late, never, left = [await stack.enter_async_context(client.aio.live.connect(model="echo")) for _ in range(3)]
+        numbers = host.server.live
+        host.freeze(numbers[0], server_notices_after=0.01)
+        host.freeze(numbers[1], server_notices_after=None)
+        host.freeze(numbers[2], server_notices_after=60.0)
+        assert host.server.live == numbers
+        await asyncio.sleep(0.05)
+        assert host.server.live == numbers[1:]
+        host.server.close(numbers[1], 1011, "not through a black hole", host.now)
+        host.flush()
+        for session in (late, never, left):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await session._receive()
+
+
 async def test_the_authority_can_be_written_to_a_file(tmp_path: Path) -> None:
     host = TlsHost(FakeLiveServer())
     path = host.write_ca(tmp_path / "ca.pem")

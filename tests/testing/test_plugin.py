@@ -47,6 +47,9 @@ async def test_virtual(live_client, live_server):
         live_server.go_away(5.0)
         await session.wait_for("RESUMING")
         assert await talk(session) == "turn 2: hi"
+        await session.wait_for("ACTIVE")
+        live_server.freeze(live_server.newest)
+        assert await talk(session) == "turn 3: hi"
         await asyncio.sleep(3600)
     assert asyncio.get_running_loop().time() > 7200
 """).assert_outcomes(passed=1)  # fmt: skip

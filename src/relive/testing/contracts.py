@@ -56,7 +56,7 @@ class Host(Protocol):
         ...
 
     def freeze(self, conn: int) -> None:
-        """Turn a connection into a black hole: nothing more is read from it, no ping either, and nobody is told."""
+        """Turn a connection into a black hole: nothing passes, no ping either. The client is not told."""
         ...
 
 
@@ -309,14 +309,11 @@ async def _opened(transport: Transport, *, seeded: bool = False) -> AsyncGenerat
 async def _frozen(transport: Transport, host: Host) -> AsyncGenerator[Connection]:
     """One that has become a black hole."""
     connection = await transport.open(Open(1, None))
-    conn = host.server.live[-1]
-    host.freeze(conn)
+    host.freeze(host.server.live[-1])
     try:
         yield connection
     finally:
         connection.abort()
-        host.server.reset(conn, host.now)  # it is not told that we have gone
-        host.flush()
 
 
 def _inject(host: Host, frame: str) -> None:

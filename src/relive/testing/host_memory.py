@@ -74,11 +74,11 @@ class MemoryHost(LineHost["MemoryLink"]):
         """Return the link of an open connection; raises `KeyError` if it has ended."""
         return self.links[conn]
 
-    def freeze(self, conn: int) -> None:
-        """Turn a connection into a black hole of which nobody is told, if it has not ended."""
+    def freeze(self, conn: int, *, server_notices_after: float | None = 0.0) -> None:
+        """Turn a connection into a black hole, if it has not ended: `drop_everything` by its number."""
         link = self.links.get(conn)
         if link is not None:
-            self.drop_everything(link, server_notices_after=None)
+            self.drop_everything(link, server_notices_after)
 
     def drop_everything(self, link: MemoryLink, server_notices_after: float | None = 0.0) -> None:
         """Turn a link into a black hole: nothing passes any more, either way, and the client is told nothing.

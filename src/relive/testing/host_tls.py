@@ -52,6 +52,7 @@ class TlsHost:
         self._numbers: dict[ServerConnection, int] = {}
         self._listener: Server | None = None
         self._timer = DeadlineTimer(server, self.flush)
+        self._noticing: set[asyncio.TimerHandle] = set()
 
     @property
     def base_url(self) -> str:
@@ -117,6 +118,8 @@ class TlsHost:
     ) -> None:
         """Reset what is open, and wait until nothing is left."""
         self._timer.cancel()
+        for timer in self._noticing:
+            timer.cancel()
         for conn in tuple(self._sockets):
             self.kill(conn)
             self.server.lost(conn, _now())
@@ -141,12 +144,26 @@ class TlsHost:
         elif ws:
             reset(ws.transport)
 
-    def freeze(self, conn: int) -> None:
-        """Turn a connection into a black hole: nothing more is read from its socket, not even pings; TCP stays up."""
+    def freeze(self, conn: int, *, server_notices_after: float | None = 0.0) -> None:
+        """Turn a connection into a black hole, if it has not ended: TCP stays up, and nothing passes, not even pings.
+
+        The client is told nothing. The server takes it for lost after `server_notices_after` seconds: at once by
+        default, so that its session can be resumed; None for never, so that a handle of this session stays in use.
+        """
         ws = self._sockets.get(conn)
         if ws:
             ws.transport.pause_reading()
+            self._outgoing.pop(conn, None)
             self.server.mute(conn, _now())
+            if server_notices_after == 0.0:
+                self._notice(conn)
+            elif server_notices_after is not None:
+                loop = asyncio.get_running_loop()
+                self._noticing.add(loop.call_later(server_notices_after, self._notice, conn))
+
+    def _notice(self, conn: int) -> None:
+        self.server.lost(conn, _now())
+        self.flush()
 
     def _judge(self, ws: ServerConnection, request: Request) -> Response | None:
         admitted = self.server.dial(request.path, dict(request.headers.raw_items()), _now())
@@ -163,7 +180,7 @@ class TlsHost:
         from websockets.exceptions import ConnectionClosed
 
         conn = self._numbers.pop(ws)
-        writer = asyncio.create_task(self._write(ws, conn))
+        writer = asyncio.create_task(self._write(ws, conn, self._outgoing.get(conn) or asyncio.Queue()))
         try:
             with contextlib.suppress(ConnectionClosed):
                 while True:
@@ -171,7 +188,8 @@ class TlsHost:
                     self.server.receive(conn, frame, _now())
                     self.flush()
         finally:
-            del self._sockets[conn], self._outgoing[conn]
+            del self._sockets[conn]
+            self._outgoing.pop(conn, None)  # a black hole has none
             said = ws.protocol.close_rcvd
             self.server.lost(conn, _now(), said.code if said is not None else None)
             self.flush()
@@ -179,10 +197,9 @@ class TlsHost:
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                 await writer
 
-    async def _write(self, ws: ServerConnection, conn: int) -> None:
+    async def _write(self, ws: ServerConnection, conn: int, outgoing: asyncio.Queue[ServerOutput]) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        outgoing = self._outgoing[conn]
         with contextlib.suppress(ConnectionClosed):
             while True:
                 output = await outgoing.get()

@@ -114,9 +114,7 @@ class Play(World):
         if self.stage.kind == "memory":
             self.host.drop_everything(self.links[-1])
             return
-        host, conn = cast("TlsHost", self.host), self.conn
-        host.freeze(conn)
-        self.act(self.server.lost, conn)
+        cast("TlsHost", self.host).freeze(self.conn)
 
     async def speak(self, seconds: float, *, rate: int = 50, tag: str = "f") -> list[bytes]:
         """Speak into the microphone; returns the frames, each of its own."""
