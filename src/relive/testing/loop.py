@@ -17,11 +17,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import logging
 import os
 import sys
 import threading
-import traceback
 import warnings
 from asyncio import Handle, TimerHandle
 from asyncio.events import _get_running_loop, _set_running_loop  # pyright: ignore[reportPrivateUsage]
@@ -35,6 +33,7 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 from relive.testing.links import Network
+from relive.testing.loop_errors import ErrorTelling
 from relive.testing.loop_halts import Deadlock, TimeLimit, describe_all
 from relive.testing.loop_tasks import Coro, SimFuture, SimTask
 from relive.testing.network import SimNetwork
@@ -47,7 +46,6 @@ T = TypeVar("T")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Ts = TypeVarTuple("Ts")
 Call = Callable[[*Ts], object]
-ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 WALL_EPOCH = 1_767_225_600.0
 "What the wall clock of a new loop shows, in Unix seconds: 2026-01-01T00:00:00Z."
@@ -56,6 +54,7 @@ _EAGER: dict[Any, Callable[..., Any]] = {}  # asyncio's own factory makes tasks 
 if sys.version_info >= (3, 12):
     _EAGER[asyncio.eager_task_factory] = asyncio.create_eager_task_factory(SimTask)
 _FEW = 64  # up to so many timers, cancelled ones may stay in the heap
+_AT_ONCE = 1_000_000  # turns at one instant that nobody needs who does not poll
 
 
 def _require(holds: bool, message: str) -> None:
@@ -63,13 +62,14 @@ def _require(holds: bool, message: str) -> None:
         raise RuntimeError(message)
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+class SimLoop(ErrorTelling):
     """An event loop in virtual time, for `asyncio.Runner(loop_factory=SimLoop)` or for `run`.
 
     `epoch` and `wall_epoch` are what `time()` and `wall()` say at the start, in seconds. `max_time` (virtual seconds)
     and `max_steps` (callbacks) bound each `run_until_complete` and `run_forever` on its own, so that a program stopped
-    by a `TimeLimit` can still clean up. `links` is what lies between clients and servers: nothing, if none is given.
-    `task_numbers` is where `SimTask` takes its numbers from.
+    by a `TimeLimit` can still clean up; one that polls, and so never lets time pass, is stopped in any case. `links` is
+    what lies between clients and servers: nothing, if none is given. `task_numbers` is where `SimTask` takes its
+    numbers from.
     """
 
     def __init__(
@@ -92,7 +92,6 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = self._stopping = self._asyncgens_shut = self._executor_shut = False
         self._asyncgens: WeakKeyDictionary[AsyncGenerator[Any, Any], None] = WeakKeyDictionary()
         self._task_factory: Callable[..., Any] | None = None
-        self._exception_handler: ExceptionHandler | None = None
         self._debug = sys.flags.dev_mode or bool(os.environ.get("PYTHONASYNCIODEBUG"))
 
     def __repr__(self) -> str:
@@ -232,7 +231,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         try:
             self._turn()
             while not self._stopping:
-                self._turn()
+                self._turns()
         finally:
             self._stopping, self._thread = False, None
             _set_running_loop(None)
@@ -294,6 +293,17 @@ class SimLoop(asyncio.AbstractEventLoop):
         _require(self._thread is None, "This event loop is already running")
         _require(_get_running_loop() is None, "Cannot run the event loop while another loop is running")
 
+    def _turns(self) -> None:
+        """Take turns until told to stop; many, but not all of them at one instant."""
+        began = self._time
+        for _ in range(_AT_ONCE):
+            self._turn()
+            if self._stopping:
+                return
+        if self._time == began:
+            why = f"time stands still: for {_AT_ONCE:,} turns of the loop something was ready, and no timer came up"
+            raise TimeLimit(why, *self._state())
+
     def _turn(self) -> None:
         """Run what is ready, at the time of the next timer if nothing is. What becomes ready meanwhile has to wait."""
         ready, timers = self._ready, self._timers
@@ -354,40 +364,13 @@ class SimLoop(asyncio.AbstractEventLoop):
         if self.is_running():
             self.call_soon_threadsafe(sys.set_coroutine_origin_tracking_depth, _ORIGINS if enabled else 0)
 
-    def set_exception_handler(self, handler: ExceptionHandler | None) -> None:
-        """Have `handler(loop, context)` told of errors that nobody awaits; `None` for the default, which logs them."""
-        self._exception_handler = handler
-
-    def get_exception_handler(self) -> ExceptionHandler | None:
-        """Return what `set_exception_handler` was given."""
-        return self._exception_handler
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Tell the exception handler, in the context of the task, future or handle concerned."""
-        tell = partial(self._exception_handler or type(self).default_exception_handler, self, context)
-        thing: Any = context.get("task") or context.get("future") or context.get("handle")
-        try:
-            thing.get_context().run(tell) if hasattr(thing, "get_context") else tell()
-        except Exception as error:  # noqa: BLE001 - the handler's own error is told, not raised
-            problem = {"message": "Unhandled error in exception handler", "exception": error, "context": context}
-            self.default_exception_handler(problem)
-
-    def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log `context` to the logger `asyncio`, in the words of the stdlib."""
-        lines = [context.get("message") or "Unhandled exception in event loop"]
-        for key in sorted(context.keys() - {"message", "exception"}):
-            value = context[key]
-            text = "".join(traceback.format_list(value)).rstrip() if key == "source_traceback" else repr(value)
-            lines.append(f"{key}: {text}")
-        logging.getLogger("asyncio").error("\n".join(lines), exc_info=context.get("exception"))
-
 
 def _refuse(_loop: SimLoop, name: str, /, *_args: object, **_options: object) -> object:
     raise NotImplementedError(f"SimLoop has no {name}(): virtual time has no sockets, pipes, processes or signals")
 
 
-for _name in set(dir(asyncio.AbstractEventLoop)) - set(vars(SimLoop)):
-    if not _name.startswith("_"):
+for _name, _method in vars(asyncio.AbstractEventLoop).items():
+    if not _name.startswith("_") and getattr(SimLoop, _name) is _method:
         setattr(SimLoop, _name, partialmethod(_refuse, _name))
 
 

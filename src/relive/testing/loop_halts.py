@@ -32,7 +32,7 @@ class Deadlock(Halt):
 
 
 class TimeLimit(Halt):
-    """The program under test needs more time or steps than its `SimLoop` was given."""
+    """The program under test needs more time or steps than its `SimLoop` was given, or lets no time pass at all."""
 
 
 def describe_all(tasks: Iterable[asyncio.Task[Any]]) -> tuple[str, ...]:
