@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from relive.stores.redis import RedisStore
 from relive.stores.sealed import SealedStore
 from relive.stores.sqlite import SqliteStore
 from relive.testing.contracts import check_store
+from relive.testing.loop import SimLoop, run
 
 KEY = Fernet.generate_key()
 
@@ -37,6 +39,16 @@ def made(kind: str, folder: Path, wall: Wall) -> HandleStore:
 async def test_it_keeps_its_contract(kind: str, tmp_path: Path) -> None:
     wall = Wall()
     await check_store(lambda: made(kind, tmp_path, wall), sleep=wall.sleep, shared="sqlite" in kind)
+
+
+def test_the_one_in_a_file_keeps_it_in_virtual_time(tmp_path: Path) -> None:
+    async def check() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        await check_store(lambda: SqliteStore(tmp_path / "handles.db", wall=loop.wall), shared=True)
+        return loop.time()
+
+    assert run(check) == run(check) > 1.0
 
 
 async def test_the_one_over_key_values_keeps_it_within_one_object_only() -> None:

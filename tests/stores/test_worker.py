@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from relive.stores.worker import Worker
+from relive.testing import loop as sim
 
 
 def thread_of(name: str) -> threading.Thread | None:
@@ -90,3 +91,38 @@ async def test_a_worker_that_nobody_refers_to_leaves() -> None:
     del worker
     gc.collect()
     assert await asyncio.to_thread(left.wait, 10)
+
+
+def test_a_loop_in_virtual_time_does_the_work_itself() -> None:
+    done: list[str] = []
+    worker = Worker("virtual", lambda: done.append("left"))
+
+    async def work() -> None:
+        asked = worker.do(lambda: done.append("asked"))
+        worker.do(lambda: done.append("cancelled")).cancel()
+        assert done == []
+        async with asyncio.timeout(1):
+            await asked
+        with pytest.raises(ZeroDivisionError):
+            await worker.do(lambda: 1 // 0)
+        assert thread_of("virtual") is None
+        await worker.stop()
+
+    sim.run(work)
+    assert done == ["asked", "left"]
+
+
+def test_one_that_was_used_in_real_time_can_be_stopped_in_virtual_time() -> None:
+    left: list[str] = []
+    worker = Worker("both", lambda: left.append("left"))
+
+    async def work() -> threading.Thread | None:
+        await worker.do(lambda: None)
+        return thread_of("both")
+
+    thread = asyncio.run(work())
+    assert thread is not None
+    sim.run(worker.stop)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert left[:1] == ["left"]

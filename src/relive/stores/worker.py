@@ -17,7 +17,8 @@ _Job: TypeAlias = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.F
 class Worker:
     """Begins with the first thing there is to do, and ends when it is told to, or when nobody refers to it any more.
 
-    Any number of event loops, in any threads, may give it something to do.
+    Any number of event loops, in any threads, may give it something to do. A loop in virtual time does it itself: its
+    time would not wait for a thread, and every call would run into its timeout.
 
     Args:
         name: of the thread.
@@ -32,22 +33,29 @@ class Worker:
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Have this done. To cancel it means not to begin; what has begun is finished, and nobody is told."""
+        loop = asyncio.get_running_loop()
+        if _runs_inline(loop):
+            return loop.run_in_executor(None, work)
         if self._begun.acquire(blocking=False):
             # The thread knows the queue and not this object, so that it outlives nobody who forgot to stop it.
             thread = threading.Thread(target=_serve, args=(self._jobs, self._leave), name=self._name, daemon=True)
             weakref.finalize(self, self._jobs.put, None)
             thread.start()
-        loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put((work, loop, future))
         return future
 
     async def stop(self) -> None:
         """Do what was asked for before, then end. Nothing may be asked for after this."""
-        if self._begun.locked():
+        if self._begun.locked() or _runs_inline(asyncio.get_running_loop()):
             last = self.do(self._leave)
             self._jobs.put(None)
             await last
+
+
+def _runs_inline(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether it is one like `relive.testing.SimLoop`, which says so."""
+    return getattr(loop, "runs_executors_inline", False)
 
 
 def _serve(jobs: queue.SimpleQueue[_Job | None], leave: Callable[[], object]) -> None:

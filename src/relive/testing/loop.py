@@ -6,7 +6,8 @@ number, not by address, so a set of them (`asyncio.wait`, `TaskGroup`, a shutdow
 
 The loop is the whole world. It has a network in memory (`relive.testing.network`); sockets, pipes, processes and
 signals are refused, executors run inline, and no thread can wake it. A loop with nothing to do is therefore not idle
-but stuck, and says so: see `Deadlock`.
+but stuck, and says so: see `Deadlock`. Virtual time does not wait for a thread that a program has made itself; if one
+called in, what stops the run says so.
 
 Not ours to order: sets of other objects (`asyncio.as_completed` puts coroutines in one: give it tasks), futures that a
 program makes without asking the loop (`asyncio.gather` returns one), and the moments at which the collector runs.
@@ -29,12 +30,12 @@ from concurrent.futures import Executor
 from contextvars import Context
 from functools import cached_property, partial, partialmethod
 from math import inf, isnan
-from typing import Any, TypeVar, TypeVarTuple, cast
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 from relive.testing.links import Network
 from relive.testing.loop_errors import ErrorTelling
-from relive.testing.loop_halts import Deadlock, TimeLimit, describe_all
+from relive.testing.loop_halts import Deadlock, Halt, TimeLimit, describe_all
 from relive.testing.loop_tasks import Coro, SimFuture, SimTask
 from relive.testing.network import SimNetwork
 from relive.testing.network_server import NetworkServer
@@ -43,6 +44,7 @@ from relive.testing.network_transport import NetworkTransport
 __all__ = ["WALL_EPOCH", "Deadlock", "SimFuture", "SimLoop", "SimTask", "TimeLimit", "run"]
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Halt)
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Ts = TypeVarTuple("Ts")
 Call = Callable[[*Ts], object]
@@ -72,6 +74,9 @@ class SimLoop(ErrorTelling):
     numbers from.
     """
 
+    runs_executors_inline: Final = True
+    "Says to who keeps a thread of his own that its work is to be given to `run_in_executor` here."
+
     def __init__(
         self,
         *,
@@ -89,7 +94,7 @@ class SimLoop(ErrorTelling):
         self._timers: list[tuple[float, int, TimerHandle]] = []  # a heap
         self._prune_at = _FEW
         self._thread: int | None = None
-        self._closed = self._stopping = self._asyncgens_shut = self._executor_shut = False
+        self._closed = self._stopping = self._asyncgens_shut = self._executor_shut = self._called_in = False
         self._asyncgens: WeakKeyDictionary[AsyncGenerator[Any, Any], None] = WeakKeyDictionary()
         self._task_factory: Callable[..., Any] | None = None
         self._debug = sys.flags.dev_mode or bool(os.environ.get("PYTHONASYNCIODEBUG"))
@@ -122,6 +127,7 @@ class SimLoop(ErrorTelling):
     def call_soon_threadsafe(self, callback: Call[*Ts], *args: *Ts, context: Context | None = None) -> Handle:
         """Do `call_soon` from any thread; this does not save a loop that has nothing else to do from `Deadlock`."""
         self._check_open(callback)
+        self._called_in = self._called_in or self._thread not in {None, threading.get_ident()}
         handle = Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -302,7 +308,7 @@ class SimLoop(ErrorTelling):
                 return
         if self._time == began:
             why = f"time stands still: for {_AT_ONCE:,} turns of the loop something was ready, and no timer came up"
-            raise TimeLimit(why, *self._state())
+            raise self._halt(TimeLimit, why)
 
     def _turn(self) -> None:
         """Run what is ready, at the time of the next timer if nothing is. What becomes ready meanwhile has to wait."""
@@ -313,7 +319,7 @@ class SimLoop(ErrorTelling):
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             if self._steps_left <= 0:  # it need not be a whole number
-                raise TimeLimit(f"the run reached max_steps={self._max_steps}", *self._state())
+                raise self._halt(TimeLimit, f"the run reached max_steps={self._max_steps}")
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001 - one call less for each
                 self._steps_left -= 1
@@ -324,15 +330,17 @@ class SimLoop(ErrorTelling):
             heapq.heappop(self._timers)
         when = self._timers[0][0] if self._timers else inf
         if when == inf:
-            raise Deadlock("nothing is ready and no timer is set", *self._state())
+            raise self._halt(Deadlock, "nothing is ready and no timer is set")
         if when > self._horizon:
-            raise TimeLimit(f"the next timer is beyond max_time={self._max_time}", *self._state())
+            raise self._halt(TimeLimit, f"the next timer is beyond max_time={self._max_time}")
         self._time = max(self._time, when)
 
-    def _state(self) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
-        """What a halt says: the time, where each task is, and what is on its way."""
+    def _halt(self, kind: type[H], why: str) -> H:
+        """Make a halt that says the time, where each task is, and what is on its way."""
+        if self._called_in:
+            why += "; a thread called in, and virtual time does not wait for threads"
         network: SimNetwork | None = vars(self).get("network")
-        return self._time, describe_all(asyncio.all_tasks(self)), network.describe() if network else ()
+        return kind(why, self._time, describe_all(asyncio.all_tasks(self)), network.describe() if network else ())
 
     def _asyncgen_started(self, agen: AsyncGenerator[Any, Any]) -> None:
         if self._asyncgens_shut:
