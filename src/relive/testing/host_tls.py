@@ -19,6 +19,7 @@ from relive.testing.host_timer import DeadlineTimer
 from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
 from relive.testing.tcp_reset import reset
+from relive.transports.discretion import discreet_server_logger
 
 if TYPE_CHECKING:
     from typing import Self
@@ -109,6 +110,7 @@ class TlsHost:
             ping_interval=None,
             max_size=None,
             close_timeout=_CLOSE_TIMEOUT,
+            logger=discreet_server_logger(),
         )
         self._port = next(iter(self._listener.sockets)).getsockname()[1]
         return self
