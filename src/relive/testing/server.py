@@ -48,9 +48,13 @@ class FakeLiveServer(Plans):
     """
 
     def __init__(self, script: ServerScript | None = None, *, seed: int = 0) -> None:
-        """Start without connections and sessions. The seed makes ids and handles."""
+        """Start without connections and sessions. The seed makes ids and handles.
+
+        Raises:
+            TypeError: that is no script.
+        """
         super().__init__()
-        self._desk = Desk(script or ServerScript(), seed)
+        self._desk = Desk(_checked(ServerScript() if script is None else script), seed)
         self._connections: dict[int, Connection] = {}
         self._now = -NEVER
         self.model_failure: ModelFailed | None = None
@@ -63,7 +67,7 @@ class FakeLiveServer(Plans):
 
     @script.setter
     def script(self, script: ServerScript) -> None:
-        self._desk.script = script
+        self._desk.script = _checked(script)
         if not script.withhold_handles:
             for connection in self._connections.values():
                 connection.release(self._now)
@@ -281,3 +285,10 @@ class FakeLiveServer(Plans):
             self.model_failure = failure
             _log.error("%s", failure, exc_info=failure)
         connection.close(*CLOSES["internal_error"], at, "server")
+
+
+def _checked(script: object) -> ServerScript:
+    """What fails here would fail in each dial, and look like a service that is down."""
+    if not isinstance(script, ServerScript):
+        raise TypeError(f"a fake server needs a ServerScript, as in ServerScript(model=…), and was given {script!r}")
+    return script

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
-from attrs.validators import deep_iterable, ge, instance_of
+from attrs.validators import deep_iterable, instance_of
 
-_SECONDS: Final = ge(0.0)
+from relive.testing.simulation.bounds import EVER, Number
+
+_SECONDS: Final = Number(0.0, EVER)
 
 
 def _plain_json(_owner: object, _field: object, value: Mapping[str, object]) -> None:
@@ -166,11 +168,11 @@ class EchoModel:
 
     chunks: int = attrs.field(default=3, validator=attrs.validators.ge(1))
     "How many chunks an answer has (short texts have fewer)."
-    interval: float = 0.04
+    interval: float = attrs.field(default=0.04, validator=_SECONDS)
     "Seconds between two chunks."
-    thinking: float = 0.0
+    thinking: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds before the first chunk."
-    playback: float = 0.0
+    playback: float = attrs.field(default=0.0, validator=_SECONDS)
     "Seconds between `generationComplete` and `turnComplete`."
     chunk_bytes: int = attrs.field(default=480, validator=attrs.validators.ge(2))
     "Size of one audio chunk, decoded."
