@@ -47,6 +47,26 @@ def test_a_session_that_is_cut_again_and_again_does_not_give_up() -> None:
     assert machine.steps[-1] == ("ACTIVE", "CLOSED")
 
 
+def test_a_rule_may_act_on_the_host() -> None:
+    machine = LiveSessionMachine()
+    machine.begin()
+    for deed in (
+        lambda: machine.host.freeze(machine.host.newest),
+        lambda: machine.host.freeze(machine.host.newest, server_notices_after=1.0),
+        lambda: machine.host.go_away(5.0),
+        lambda: machine.host.kill(machine.host.newest),
+    ):
+        machine.say()
+        machine.wait(5.0)  # a handle comes
+        deed()
+        machine.speak(2)
+        machine.wait(60.0)
+    machine.teardown()
+    assert len(machine.server.sessions) == 1
+    assert len(machine.server.admissions) >= 5
+    assert machine.host.now == machine.now
+
+
 class Swallows(RelayAgent):
     """An application of its own that thinks that nobody listens while a connection is being replaced."""
 

@@ -1,4 +1,4 @@
-"""Keeps a `FakeLiveServer`'s deadline on the running event loop."""
+"""Keeps a `FakeLiveServer`'s deadline on the event loop of its host."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ from collections.abc import Callable
 from relive.testing.server import FakeLiveServer
 
 
+class HostLoop:
+    """The loop that a host runs on: the running one or, for whoever acts between two runs of it, the one before."""
+
+    def __init__(self) -> None:
+        self._kept: asyncio.AbstractEventLoop | None = None
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        """Return it; raises `RuntimeError` if there was none yet."""
+        try:
+            self._kept = asyncio.get_running_loop()
+        except RuntimeError:
+            if self._kept is None:
+                raise
+        return self._kept
+
+
 class DeadlineTimer:
     """Calls `advance` when the server wants it, and then what the host gave to be called."""
 
-    def __init__(self, server: FakeLiveServer, after: Callable[[], None]) -> None:
+    def __init__(self, server: FakeLiveServer, after: Callable[[], None], loop: HostLoop | None = None) -> None:
         """Set nothing yet. `after` is called each time that the server has advanced."""
+        self._loop = loop or HostLoop()
         self.reached = float("-inf")
         "The time for which it went off last. By the loop's clock it may not be that late yet."
         self._server = server
@@ -31,7 +48,7 @@ class DeadlineTimer:
         self.cancel()
         if deadline is not None:
             self.at = deadline
-            self._handle = asyncio.get_running_loop().call_at(deadline, self._due, deadline)
+            self._handle = self._loop().call_at(deadline, self._due, deadline)
 
     def cancel(self) -> None:
         """Set it to nothing."""
@@ -43,5 +60,5 @@ class DeadlineTimer:
         self._handle = self.at = None
         self.reached = deadline
         # A loop may call early, by its clock's resolution: nothing would be due then, and it would call for ever.
-        self._server.advance(max(deadline, asyncio.get_running_loop().time()))
+        self._server.advance(max(deadline, self._loop().time()))
         self._after()

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, assert_never
 
 from relive.extras import extra
-from relive.testing.host_timer import DeadlineTimer
+from relive.testing.host_timer import DeadlineTimer, HostLoop
 from relive.testing.network_transport import NetworkTransport
 from relive.testing.server import Close, FakeLiveServer, Refused, Reset, Send, ServerOutput
 from relive.testing.tcp_reset import reset
@@ -52,7 +52,8 @@ class TlsHost:
         self._outgoing: dict[int, asyncio.Queue[ServerOutput]] = {}
         self._numbers: dict[ServerConnection, int] = {}
         self._listener: Server | None = None
-        self._timer = DeadlineTimer(server, self.flush)
+        self._loop = HostLoop()
+        self._timer = DeadlineTimer(server, self.flush, self._loop)
         self._noticing: set[asyncio.TimerHandle] = set()
 
     @property
@@ -91,11 +92,12 @@ class TlsHost:
 
     @property
     def now(self) -> float:
-        """Time of the running loop, which is the server's."""
-        return _now()
+        """Time of the loop that it is served on, which is the server's."""
+        return self._loop().time()
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Listen. From now on whoever stands outside the loop may act on it as well, between two runs of it."""
+        self._loop()
         from websockets.asyncio.server import serve
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -124,7 +126,7 @@ class TlsHost:
             timer.cancel()
         for conn in tuple(self._sockets):
             self.kill(conn)
-            self.server.lost(conn, _now())
+            self.server.lost(conn, self.now)
         assert self._listener is not None
         self._listener.close()
         await self._listener.wait_closed()
@@ -156,19 +158,18 @@ class TlsHost:
         if ws:
             ws.transport.pause_reading()
             self._outgoing.pop(conn, None)
-            self.server.mute(conn, _now())
+            self.server.mute(conn, self.now)
             if server_notices_after == 0.0:
                 self._notice(conn)
             elif server_notices_after is not None:
-                loop = asyncio.get_running_loop()
-                self._noticing.add(loop.call_later(server_notices_after, self._notice, conn))
+                self._noticing.add(self._loop().call_later(server_notices_after, self._notice, conn))
 
     def _notice(self, conn: int) -> None:
-        self.server.lost(conn, _now())
+        self.server.lost(conn, self.now)
         self.flush()
 
     def _judge(self, ws: ServerConnection, request: Request) -> Response | None:
-        admitted = self.server.dial(request.path, dict(request.headers.raw_items()), _now())
+        admitted = self.server.dial(request.path, dict(request.headers.raw_items()), self.now)
         if isinstance(admitted, Refused):
             self.flush()
             return ws.respond(admitted.status, admitted.body)
@@ -187,13 +188,13 @@ class TlsHost:
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     frame = await ws.recv()
-                    self.server.receive(conn, frame, _now())
+                    self.server.receive(conn, frame, self.now)
                     self.flush()
         finally:
             del self._sockets[conn]
             self._outgoing.pop(conn, None)  # a black hole has none
             said = ws.protocol.close_rcvd
-            self.server.lost(conn, _now(), said.code if said is not None else None)
+            self.server.lost(conn, self.now, said.code if said is not None else None)
             self.flush()
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
@@ -214,7 +215,3 @@ class TlsHost:
                         self.kill(conn)
                     case _:
                         assert_never(output)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -4,7 +4,8 @@
 
 `LiveSessionMachine` plays with a session of relive's own. For an application of yours override `make_agent`, have its
 sessions report to the machine (``observers=[self]``), and add rules that have it do things with ``self.run(…)``: what
-it is to say goes into `said`, what it is to speak into `spoken`. Everything happens on a `SimLoop`, step by step:
+it is to say goes into `said`, what it is to speak into `spoken`. What goes wrong is done to `host` or `server`, as in
+``self.host.freeze(self.host.newest)``. Everything happens on a `SimLoop`, step by step:
 between two rules time stands still, and `wait` lets it pass. After the last rule everything is calm, and nothing may be
 missing but audio that a verdict told as dropped.
 """
