@@ -37,6 +37,7 @@ from relive.testing import Closes, EchoModel, FakeLiveServer, Limits, Say, Serve
         (ServerScript, "poison", ("",), "a tuple of texts that are not empty"),
         (ServerScript, "model", EchoModel, "a model, with a method answer"),
         (Closes, "deadline", "quota", "a close code and a reason, as in CLOSES['quota']"),
+        (Closes, "deadline", (99999, ""), "a close code and a reason, as in CLOSES['quota']"),
         (Closes, "deadline", (1000, None), "a close code and a reason, as in CLOSES['quota']"),
         (EchoModel, "interval", -1.0, "a number from 0 to 1e+09"),
     ],

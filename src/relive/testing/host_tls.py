@@ -83,10 +83,13 @@ class TlsHost:
     @property
     def newest(self) -> int:
         """Number of the newest open connection; raises `IndexError` if there is none."""
+        if not self.server.live:
+            ended = len(self.server.admissions)
+            raise IndexError(f"no connection is open at the server: there were {ended}, and all of them have ended")
         return self.server.live[-1]
 
     def go_away(self, time_left: float | str | None) -> None:
-        """Have the server announce the end of the newest connection."""
+        """Have the server announce the end of the newest connection; raises `IndexError` if there is none."""
         self.server.go_away(self.newest, time_left, self.now)
         self.flush()
 

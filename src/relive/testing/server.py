@@ -19,6 +19,7 @@ A simulation sends hundreds of millions of audio frames through here. The way of
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -30,8 +31,8 @@ from relive.testing.server_fate import Fate, Plans
 from relive.testing.server_model import ModelFailed
 from relive.testing.server_record import Admission
 from relive.testing.server_script import CLOSES, ServerScript
-from relive.testing.server_truth import Kind, Payload, Session, Snapshot
-from relive.testing.server_unsolicited import Unsolicited
+from relive.testing.server_truth import Kind, Payload, Session, Snapshot, check_kind
+from relive.testing.server_unsolicited import UNSOLICITED, Unsolicited
 
 __all__ = ["Admitted", "Close", "FakeLiveServer", "Refused", "Reset", "Send", "ServerOutput"]
 
@@ -110,7 +111,12 @@ class FakeLiveServer(Plans):
         return connection.session if connection else None
 
     def ground_truth(self, kind: Kind) -> tuple[Payload, ...]:
-        """Return what was consumed and survived of one kind, over all sessions in the order of their beginning."""
+        """Return what was consumed and survived of one kind, over all sessions in the order of their beginning.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        check_kind(kind)
         return tuple(payload for session in self._desk.sessions for payload in session.payloads(kind))
 
     def dial(self, path: str, headers: Mapping[str, str], now: float) -> Admitted:
@@ -172,14 +178,25 @@ class FakeLiveServer(Plans):
 
         A number is seconds, put as the script says; a text is sent as it is; None leaves the field out, and the
         script's lead counts.
+
+        Raises:
+            ValueError: the number is none.
         """
+        if isinstance(time_left, float) and not math.isfinite(time_left):
+            raise ValueError(f"a GoAway leaves a number of seconds, a text, or None, and not {time_left}")
         connection = self._operate(conn, now)
         if connection:
             connection.go_away(time_left, self._now)
             self._settle(connection)
 
     def close(self, conn: int, code: int | None, reason: str, now: float) -> None:
-        """Close a connection, for instance with one of `CLOSES`; None or 1006 resets it."""
+        """Close a connection, for instance with one of `CLOSES`; None or 1006 resets it.
+
+        Raises:
+            ValueError: no close frame can have that code.
+        """
+        if code is not None and not 1000 <= code <= 4999:
+            raise ValueError(f"a close code is from 1000 to 4999, or None for a reset, and not {code}")
         connection = self._operate(conn, now)
         if connection:
             connection.close(code, reason, self._now, "server")
@@ -213,7 +230,12 @@ class FakeLiveServer(Plans):
         A handle is a good one, whatever is going on and whatever the setup asked for. A tool call waits for a response
         of this connection, outside any turn: nothing comes of the response, but it is not a stray one. What needs a
         session is not said before the setup is complete.
+
+        Raises:
+            ValueError: there is no such kind.
         """
+        if kind not in UNSOLICITED:
+            raise ValueError(f"there is nothing unsolicited of the kind {kind!r}; there are {', '.join(UNSOLICITED)}")
         connection = self._operate(conn, now)
         if connection:
             connection.unsolicited(kind, self._now)

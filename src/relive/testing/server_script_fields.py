@@ -48,7 +48,7 @@ def is_close(owner: object, field: attrs.Attribute[Any], value: Any) -> None:
     """A close cause."""
     if isinstance(value, tuple):
         match cast("tuple[object, ...]", value):
-            case (int(), str()):
+            case (int(code), str()) if 1000 <= code <= 4999:
                 return
             case _:
                 pass

@@ -8,7 +8,7 @@ handle copies nothing: it notes a branch and a length.
 from __future__ import annotations
 
 import zlib
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -25,6 +25,7 @@ Kind: TypeAlias = Literal[
     "tool_response",
     "context_update",
 ]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Payload: TypeAlias = bytes | str | tuple[str, ...]
 
 
@@ -245,7 +246,8 @@ class Session:
         return tuple(answer for answer in self._emitted if answer.turn <= turns.get(answer.connection, 0))
 
     def payloads(self, kind: Kind) -> tuple[Payload, ...]:
-        """Return the payloads of one kind on the surviving timeline, in order."""
+        """Return the payloads of one kind on the surviving timeline, in order; raises `ValueError` for no kind."""
+        check_kind(kind)
         return tuple([item.payload for item in self.consumed if item.kind == kind])
 
     def audio(self) -> tuple[bytes, ...]:
@@ -293,3 +295,9 @@ class Snapshot:
     "Index of the last client message of that connection that it covers; 0 is the setup. The truth, whatever was told."
     told: int | None
     "The index that came with it; None if none did."
+
+
+def check_kind(kind: str) -> None:
+    """Refuse what is no kind: of that nothing was ever consumed, which would look like a loss."""
+    if kind not in KINDS:
+        raise ValueError(f"the server consumes nothing of the kind {kind!r}; there are {', '.join(KINDS)}")
