@@ -259,6 +259,9 @@ class _Websocket:
         self._track = track
         self._key = key
         self._left = False
+        pings: asyncio.Task[None] | None = getattr(self._ws, "keepalive_task", None)
+        if pings is not None:
+            pings.cancel()  # the library's own: silence is judged by the policy, also by one that waits for longer
         self._loop = asyncio.get_running_loop()
         self.session_id = session.session_id
         self.setup_complete = session.setup_complete

@@ -122,12 +122,13 @@ def pair() -> tuple[Pipe, Pipe]:
     return Pipe(back, there), Pipe(there, back)
 
 
-def _gone(exc: Exception, phase: Phase = "steady") -> ConnectionGone:
+def _gone(exc: Exception, phase: Phase = "steady", handle: str | None = None) -> ConnectionGone:
+    """To be raised from None: what it is of may quote the handle."""
     status = getattr(exc, "status", None)
     code = getattr(exc, "code", None)
     reason = str(getattr(exc, "reason", "") or getattr(exc, "body", ""))
     origin = "network" if code is None and status is None else "server"
-    return ConnectionGone(Dropped(code, reason, phase, status, origin))
+    return ConnectionGone(Dropped(code, reason, phase, status, origin).without(handle))
 
 
 def _answer(frame: bytes) -> dict[str, Any] | None:
@@ -182,15 +183,15 @@ class MemoryTransport:
         """Dial, send the setup, and wait for the answer."""
         try:
             end = await self._dial()
-        except Exception as exc:
-            raise _gone(exc, "opening") from exc
+        except Exception as exc:  # noqa: BLE001 - in our words, and without what it quotes
+            raise _gone(exc, "opening", opening.handle) from None
         try:
             await end.send(self._setup(opening))
             answer = await end.recv()
         except BaseException as exc:
             end.abort()
             if isinstance(exc, Exception):
-                raise _gone(exc, "opening") from exc
+                raise _gone(exc, "opening", opening.handle) from None
             raise
         said = _answer(answer)
         if said is None:
