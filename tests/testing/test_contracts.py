@@ -11,7 +11,8 @@ import pytest
 from google import genai
 
 import relive
-from relive.ports import Stored
+from relive.core.closes import Dropped
+from relive.ports import ConnectionGone, Stored
 from relive.stores.memory import MemoryStore
 from relive.testing.contracts import check_store, check_transport
 from relive.testing.host_memory import MemoryHost
@@ -179,9 +180,38 @@ class Silent(MemoryTransport):
             raise OSError(str(exc)) from exc
 
 
+class Retrying(MemoryTransport):
+    async def open(self, opening: Any) -> Any:
+        try:
+            return await super().open(opening)
+        except ConnectionGone:
+            await asyncio.sleep(1.0)
+            return await super().open(opening)
+
+
+class Quotes(MemoryTransport):
+    """Its drop does not, but what it was raised from."""
+
+    async def open(self, opening: Any) -> Any:
+        try:
+            return await super().open(opening)
+        except ConnectionGone as gone:
+            raise gone from OSError(f"{opening.handle} is not good")
+
+
+class LeavesATask(MemoryTransport):
+    async def open(self, opening: Any) -> Any:
+        connection = await super().open(opening)
+        self.left = asyncio.ensure_future(asyncio.sleep(1e6))
+        return connection
+
+
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
+        (Retrying, "open does not retry"),
+        (Quotes, "what open raises quotes no handle"),
+        (LeavesATask, "connections that have ended leave no task behind"),
         (Deaf, "no connection is left"),
         (Hasty, "the end comes first what had arrived"),
         (Forgetful, "recv that is cancelled loses nothing"),
@@ -251,6 +281,31 @@ class AlwaysLives(Altered):
         return asyncio.get_running_loop().time()
 
 
+class SendsSignsOfLife(Altered):
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.sent = 0.0
+
+    @property
+    def last_sign_of_life(self) -> float:
+        return max(self.sent, self.connection.last_sign_of_life)
+
+    async def send(self, frame: Any) -> None:
+        await self.connection.send(frame)
+        self.sent = asyncio.get_running_loop().time()
+
+
+class PingsItself(Altered):
+    """As the library does: twenty seconds, and twenty for the answer."""
+
+    async def recv(self) -> bytes:
+        try:
+            async with asyncio.timeout(20.0):
+                return await self.connection.recv()
+        except TimeoutError:
+            raise ConnectionGone(Dropped(1011, "keepalive ping timeout", origin="network")) from None
+
+
 class AnswersItself(Altered):
     """What is not answered within a second is taken for answered."""
 
@@ -272,6 +327,8 @@ OF_CONNECTIONS = [
     (HearsPongsOnly, "a frame that comes is a sign of life"),
     (AlwaysLives, "while nothing comes there is no sign of life"),
     (AnswersItself, "ping returns when it is answered, and never by itself"),
+    (SendsSignsOfLife, "what is sent is no sign of life"),
+    (PingsItself, "the library's own pings are off"),
 ]
 
 

@@ -10,19 +10,17 @@ is made anew. They wait for real: on a `SimLoop` that takes no time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeAlias
 
-from relive.core.effects import Open
 from relive.core.policy import Policy
 from relive.ports import Connection, ConnectionGone, Transport
 from relive.testing import server_client as words
 from relive.testing.contracts_bench import PATIENCE, MakeStore, made
+from relive.testing.contracts_links import MOMENT, Host, frozen, handle_on, inject, is_gone, opened, saying, until
+from relive.testing.contracts_opening import OPENING_CHECKS
 from relive.testing.contracts_stores import check_store
-from relive.testing.server import FakeLiveServer
+from relive.testing.loop import SimLoop
 
 __all__ = ["PATIENCE", "Host", "MakeStore", "MakeTransport", "check_store", "check_transport"]
 
@@ -30,34 +28,12 @@ MakeTransport: TypeAlias = Callable[[], Transport | Awaitable[Transport]]
 
 _TURNS: Final = 200
 "Turns of the loop in which a frame comes that a server in the same loop sends, and many more."
-_MOMENT: Final = 0.2
-"Seconds in which something that should not happen would."
 _PROBE: Final = Policy().probe_timeout
 "Seconds after which a connection that did not answer a ping counts as dropped; unless `ping` has returned."
+_SILENCE: Final = 120.0
+"Virtual seconds in which a library's own pings would have been missed."
 _PLENTY: Final = 64
 "Frames of a quarter megabyte: more than any network takes for a peer that reads nothing."
-
-
-class Host(Protocol):
-    """What a transport dials: a `TlsHost` that is entered, or a `MemoryHost`."""
-
-    @property
-    def server(self) -> FakeLiveServer:
-        """The fake server."""
-        ...
-
-    @property
-    def now(self) -> float:
-        """The server's time."""
-        ...
-
-    def flush(self) -> None:
-        """Perform what the server wants done."""
-        ...
-
-    def freeze(self, conn: int) -> None:
-        """Turn a connection into a black hole: nothing passes, no ping either. The client is not told."""
-        ...
 
 
 async def check_transport(make_transport: MakeTransport, host: Host) -> None:
@@ -73,11 +49,11 @@ async def check_transport(make_transport: MakeTransport, host: Host) -> None:
     for check in _TRANSPORT_CHECKS:
         transport = await made(make_transport())
         try:
-            async with asyncio.timeout(3 * PATIENCE):
+            async with asyncio.timeout(3 * PATIENCE + (_SILENCE if _is_virtual() else 0.0)):
                 await check(transport, host)
                 await transport.aclose()
                 await transport.aclose()  # again and again
-                await _until(lambda: not host.server.live, "after aclose no connection is left at the server")
+                await until(lambda: not host.server.live, "after aclose no connection is left at the server")
         except TimeoutError:
             raise AssertionError(
                 f"a transport waits for nothing that does not come; {check.__name__[1:]} hangs"
@@ -89,72 +65,18 @@ async def check_transport(make_transport: MakeTransport, host: Host) -> None:
             raise AssertionError(what) from error
 
 
-async def _opens(transport: Transport, host: Host) -> None:
-    assert isinstance(transport, Transport), "a transport has all of its protocol"
-    assert transport.model, "a transport names its model"
-    assert transport.backend, "a transport names its backend"
-    await transport.prepare()
-    assert not host.server.live, "prepare sends no setup"
-    async with _opened(transport) as connection:
-        assert connection.setup_complete is not None, "open returns once the server has answered the setup"
-        assert connection.session_id == host.server.sessions[-1].id, "a connection has the id that the server gave"
-        assert connection.writable, "a connection that has nothing to write is writable"
-        assert abs(connection.last_sign_of_life - host.now) < PATIENCE, "the answer to the setup is a sign of life"
-
-
-async def _resumes(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
-        await connection.send(words.content("one"))
-        handle = await _handle(connection)
-    await _until(lambda: not host.server.live, "a closed connection is closed at the server")
-    connection = await transport.open(Open(2, handle))
-    assert host.server.admissions[-1].handle == handle, "open presents the handle that it is given"
-    connection.abort()
-
-
-async def _opens_for_a_seed(transport: Transport, host: Host) -> None:
-    async with _opened(transport, seeded=True) as connection:
-        await connection.send(words.content("one"))
-        await connection.send(words.content("two"))
-        await _handle(connection)
-    answered = [answer.said.text for answer in host.server.sessions[-1].emitted]
-    assert answered == ["two"], "what is written first after open(seeded) is history, to which the server says nothing"
-
-
-async def _is_refused(transport: Transport, host: Host) -> None:
-    drop = (await _gone(transport.open(Open(1, "no-such-handle")), "open raises ConnectionGone if it is refused")).drop
-    told = host.server.admissions[-1]
-    assert drop.phase == "opening", "what fails before the setup is answered is a drop while opening"
-    assert (drop.code, drop.reason) == (told.code, told.reason), "a drop says what the close frame said"
-
-
-async def _gives_up_a_dial(transport: Transport, host: Host) -> None:
-    host.server.hang_next_setup(1)
-    before = len(asyncio.all_tasks())
-    opening = asyncio.ensure_future(transport.open(Open(1, None)))
-    await _until(lambda: bool(host.server.live), "open dials")
-    await asyncio.sleep(_MOMENT)
-    opening.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await opening
-    assert opening.cancelled(), "open that is cancelled is cancelled"
-    await transport.aclose()
-    await _until(lambda: not host.server.live, "a cancelled open leaves no connection behind")
-    await _until(lambda: len(asyncio.all_tasks()) <= before, "a cancelled open leaves no task behind")
-
-
 async def _sends_and_receives_in_order(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         frames = [f"{number}".encode() for number in range(50)]
         for frame in frames:
             await connection.send(words.audio(frame))
         await connection.send(words.content("end").encode())
-        await _handle(connection)
+        await handle_on(connection)
         assert host.server.ground_truth("audio") == tuple(frames), "frames arrive as they were sent, and in order"
 
 
 async def _loses_nothing_when_recv_is_cancelled(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         took = await _cancel_recv(connection, host, _TURNS)
         for turns in range(took + 1):
             await _cancel_recv(connection, host, turns)
@@ -168,7 +90,7 @@ async def _cancel_recv(connection: Connection, host: Host, turns: int) -> int:
     lost = "recv that is cancelled loses nothing: the next one returns what came"
     waiting = asyncio.ensure_future(connection.recv())
     await asyncio.sleep(0)
-    _inject(host, f'{{"serverContent": {{"turnComplete": true, "n": {turns}}}}}')
+    inject(host, f'{{"serverContent": {{"turnComplete": true, "n": {turns}}}}}')
     taken = 0
     while taken < turns and not waiting.done():
         await asyncio.sleep(0)
@@ -187,86 +109,103 @@ async def _cancel_recv(connection: Connection, host: Host, turns: int) -> int:
 
 
 async def _delivers_what_had_arrived_before_the_end(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         for number in range(3):
-            _inject(host, f'{{"serverContent": {{"n": {number}}}}}')
+            inject(host, f'{{"serverContent": {{"n": {number}}}}}')
         host.server.close(host.server.live[-1], 1011, "enough", host.now)
         host.flush()
-        await asyncio.sleep(_MOMENT)
+        await asyncio.sleep(MOMENT)
         for number in range(3):
-            with _saying("after the end comes first what had arrived"):
+            with saying("after the end comes first what had arrived"):
                 assert f'"n": {number}'.encode() in await connection.recv()
         for _ in range(2):
-            drop = (await _gone(connection.recv(), "recv raises ConnectionGone after the end, each time")).drop
+            drop = (await is_gone(connection.recv(), "recv raises ConnectionGone after the end, each time")).drop
             assert (drop.code, drop.reason) == (1011, "enough"), "a drop says what the server's close frame said"
             assert drop.phase == "steady", "what ends after the setup was answered is a steady drop"
-        await _gone(connection.send(words.audio(b"late")), "send raises ConnectionGone after the end")
-        await _gone(connection.ping(), "ping raises ConnectionGone after the end")
+        await is_gone(connection.send(words.audio(b"late")), "send raises ConnectionGone after the end")
+        await is_gone(connection.ping(), "ping raises ConnectionGone after the end")
 
 
 async def _tells_of_a_reset(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         host.server.reset(host.server.live[-1], host.now)
         host.flush()
-        drop = (await _gone(connection.recv(), "recv raises ConnectionGone after a reset")).drop
+        drop = (await is_gone(connection.recv(), "recv raises ConnectionGone after a reset")).drop
         assert drop.code in (None, 1006), "a reset has no close code"
         assert drop.origin == "network", "a reset is the network's doing"
 
 
 async def _pings(transport: Transport, _host: Host) -> None:
-    async with _opened(transport) as connection:
-        await asyncio.sleep(_MOMENT)
+    async with opened(transport) as connection:
+        await asyncio.sleep(MOMENT)
         before = connection.last_sign_of_life
         assert 0.0 <= await connection.ping() < PATIENCE, "ping returns the round trip in seconds"
         assert connection.last_sign_of_life > before, "the answer to a ping is a sign of life"
 
 
 async def _tells_when_something_came(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         before = connection.last_sign_of_life
-        await asyncio.sleep(_MOMENT)
+        await asyncio.sleep(MOMENT)
         assert connection.last_sign_of_life == before, "while nothing comes there is no sign of life"
-        _inject(host, '{"serverContent": {}}')
+        inject(host, '{"serverContent": {}}')
         await connection.recv()
         assert connection.last_sign_of_life > before, "a frame that comes is a sign of life"
 
 
 async def _waits_for_the_answer_to_a_ping(transport: Transport, host: Host) -> None:
-    async with _frozen(transport, host) as connection:
+    async with frozen(transport, host) as connection:
         before = connection.last_sign_of_life
         pinging = asyncio.ensure_future(connection.ping())
         await asyncio.wait([pinging], timeout=1.1 * _PROBE)
         came_back = pinging.done() and not isinstance(pinging.exception(), ConnectionGone)
         assert not came_back, "ping returns when it is answered, and never by itself"
         assert connection.last_sign_of_life == before, "a ping that is not answered is no sign of life"
+        await connection.send(words.audio(b"anybody?"))
+        assert connection.last_sign_of_life == before, "what is sent is no sign of life"
         pinging.cancel()
         await asyncio.wait([pinging])
 
 
+async def _leaves_silence_to_relive(transport: Transport, host: Host) -> None:
+    if not _is_virtual():
+        return  # it would take minutes
+    async with frozen(transport, host) as connection:
+        reading = asyncio.ensure_future(connection.recv())
+        await asyncio.wait([reading], timeout=_SILENCE)
+        assert not reading.done(), "a connection is not ended because it is silent: the library's own pings are off"
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+def _is_virtual() -> bool:
+    return isinstance(asyncio.get_running_loop(), SimLoop)
+
+
 async def _tells_when_the_network_is_full(transport: Transport, host: Host) -> None:
-    async with _frozen(transport, host) as connection:
+    async with frozen(transport, host) as connection:
         frame, sentence = words.audio(bytes(1 << 18)), "a connection is not writable while a send waits for the network"
         for _ in range(_PLENTY):
             sending = asyncio.ensure_future(connection.send(frame))
-            await _until(lambda sending=sending: sending.done() or not connection.writable, sentence)
+            await until(lambda sending=sending: sending.done() or not connection.writable, sentence)
             if not sending.done():
                 sending.cancel()
                 await asyncio.wait([sending])
                 break
-            with _saying(sentence):  # one that waited for too long may have been given up
+            with saying(sentence):  # one that waited for too long may have been given up
                 sending.result()
 
 
 async def _closes_in_good_order(transport: Transport, host: Host) -> None:
     came: list[bytes] = []
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         reading = asyncio.ensure_future(_read_all(connection, came))
         await asyncio.sleep(0)
-        _inject(host, '{"serverContent": {"n": 1}}')  # on its way while we close
+        inject(host, '{"serverContent": {"n": 1}}')  # on its way while we close
         await connection.close()
         connection.abort()
-        await _gone(reading, "recv raises ConnectionGone after close")
-    await _until(lambda: not host.server.live, "a closed connection is closed at the server")
+        await is_gone(reading, "recv raises ConnectionGone after close")
+    await until(lambda: not host.server.live, "a closed connection is closed at the server")
     assert host.server.admissions[-1].client_code is not None, "close sends a close frame"
     assert any(b'"n": 1' in frame for frame in came), "what the server sends until it has answered a close is received"
 
@@ -277,81 +216,19 @@ async def _read_all(connection: Connection, came: list[bytes]) -> None:
 
 
 async def _is_cut(transport: Transport, host: Host) -> None:
-    async with _opened(transport) as connection:
+    async with opened(transport) as connection:
         waiting = asyncio.ensure_future(connection.recv())
         await asyncio.sleep(0)
         connection.abort()
         connection.abort()
-        await _gone(waiting, "abort ends a recv that waits")
-        await _until(lambda: not host.server.live, "abort cuts the connection")
+        await is_gone(waiting, "abort ends a recv that waits")
+        await until(lambda: not host.server.live, "abort cuts the connection")
 
 
 _TRANSPORT_CHECKS: Final[tuple[Callable[[Transport, Any], Coroutine[Any, Any, None]], ...]] = (
-    _opens, _resumes, _opens_for_a_seed, _is_refused, _gives_up_a_dial, _sends_and_receives_in_order,
+    *OPENING_CHECKS, _sends_and_receives_in_order,
     _loses_nothing_when_recv_is_cancelled, _delivers_what_had_arrived_before_the_end, _tells_of_a_reset,
-    _tells_when_something_came, _pings, _waits_for_the_answer_to_a_ping, _tells_when_the_network_is_full,
+    _tells_when_something_came, _pings, _waits_for_the_answer_to_a_ping, _leaves_silence_to_relive,
+    _tells_when_the_network_is_full,
     _closes_in_good_order, _is_cut,
 )  # fmt: skip
-
-
-@asynccontextmanager
-async def _opened(transport: Transport, *, seeded: bool = False) -> AsyncGenerator[Connection]:
-    connection = await transport.open(Open(1, None, seeded))
-    try:
-        yield connection
-        with contextlib.suppress(ConnectionGone):
-            await connection.close()
-    finally:
-        connection.abort()
-
-
-@asynccontextmanager
-async def _frozen(transport: Transport, host: Host) -> AsyncGenerator[Connection]:
-    """One that has become a black hole."""
-    connection = await transport.open(Open(1, None))
-    host.freeze(host.server.live[-1])
-    try:
-        yield connection
-    finally:
-        connection.abort()
-
-
-def _inject(host: Host, frame: str) -> None:
-    host.server.inject(host.server.live[-1], frame, host.now)
-    host.flush()
-
-
-async def _handle(connection: Connection) -> str:
-    """Receive until a handle has come, and return it."""
-    while True:
-        message: dict[str, Any] = json.loads(await connection.recv())
-        update: dict[str, Any] = message.get("sessionResumptionUpdate") or {}
-        if update.get("newHandle"):
-            return update["newHandle"]
-
-
-async def _gone(what: Awaitable[object], sentence: str) -> ConnectionGone:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await what
-    except ConnectionGone as gone:
-        return gone
-    except TimeoutError:
-        raise AssertionError(f"{sentence}; it hangs") from None
-    raise AssertionError(sentence)
-
-
-@contextmanager
-def _saying(sentence: str) -> Generator[None]:
-    try:
-        yield
-    except (AssertionError, ConnectionGone) as error:
-        raise AssertionError(sentence) from error
-
-
-async def _until(met: Callable[[], bool], sentence: str) -> None:
-    for _ in range(1000):
-        if met():
-            return
-        await asyncio.sleep(PATIENCE / 1000)
-    raise AssertionError(sentence)
