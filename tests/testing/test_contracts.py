@@ -70,9 +70,21 @@ class Mute(MemoryStore):
         return None
 
 
+class Littering(MemoryStore):
+    async def save(self, key: str, checkpoint: Any, *, generation: tuple[int, int], ttl: float) -> bool:
+        self.litter = asyncio.ensure_future(asyncio.sleep(1e6))
+        return await super().save(key, checkpoint, generation=generation, ttl=ttl)
+
+
+def test_a_store_that_lives_by_another_clock_is_told_which_it_needs() -> None:
+    with pytest.raises(AssertionError, match="give it the loop's wall clock, as in MemoryStore"):
+        run(check_store(MemoryStore, ttl=0.2))
+
+
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
+        (Littering, "a call leaves no task behind"),
         (AnyGeneration, "an older one is refused"),
         (Everlasting, "not handed out after its time to live"),
         (WithoutTombstones, "what was condemned is told"),
