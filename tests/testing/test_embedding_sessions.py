@@ -12,10 +12,11 @@ from google.genai import types
 
 import relive
 from relive.core.journal import Journal, Replay
+from relive.runtime.limiter import DialLimiter
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.draw import draw
 from relive.testing.simulation.embedding import Agent, AgentHistory, hold_agent, play_agent
-from relive.testing.simulation.plan import Plan, Step
+from relive.testing.simulation.plan import Plan, Service, Step
 
 TURNS = 6
 
@@ -152,3 +153,20 @@ def test_an_application_gave_up_also_if_it_says_so_with_a_group_of_errors() -> N
             raise LookupError
 
     assert not play_agent(broken, plan()).gave_up
+
+
+def test_dials_are_counted_all_sessions_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once_at_all(self: DialLimiter) -> None:
+        self._running += 1
+
+    many = Plan(seconds=70.0, service=Service(setup=1.0))
+    hold_agent(at_once(40), many)
+    monkeypatch.setattr(DialLimiter, "__aenter__", at_once_at_all)
+    with pytest.raises(AssertionError, match=r"P12 .*33 dials at a time"):
+        hold_agent(at_once(40), many)
+
+    async def with_its_own(client: Any, caller: int) -> None:
+        async with relive.connect(client, model="m", limiter=DialLimiter()):
+            await asyncio.sleep(float(caller))
+
+    hold_agent(at_once(40, with_its_own), many)

@@ -305,7 +305,7 @@ def _live(story: Story, end: float) -> Iterator[tuple[float, float]]:
 def dials_are_limited(facts: Facts) -> Iterator[Violation]:
     """P12: no more dials at a time than the limiter lets through, all sessions together."""
     limit = DialLimiter().limit
-    if facts.plan.herd <= limit:
+    if facts.herd <= limit:
         return
     running = Counter[int]()
     for record in facts.history.records:

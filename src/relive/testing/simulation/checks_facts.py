@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from relive.testing.server_record import Admission
 from relive.testing.server_truth import Session, Snapshot
 from relive.testing.simulation.history import History, Ledger, Life, Record
 from relive.testing.simulation.outcome import Violation
+from relive.testing.simulation.plan import Plan
 
 EPS: Final = 1e-6
 "Seconds that rounding may make of nothing."
@@ -106,43 +107,63 @@ class Story:
         return Violation(promise, what, at, self.client)
 
 
+def stories_of(history: History) -> list[Story]:
+    """Tell the records of a history apart: what was recorded of each process, in order."""
+    stories: list[Story] = []
+    now: dict[int, Story] = {}
+    for record in history.records:
+        kind = record[3]
+        if kind == "flow":
+            now[record[1]].flows.append(record)
+        elif kind == "step" and record[4] == "DeadlineReached(probe)":
+            now[record[1]].probes.append(record[0])
+        elif kind == "start":
+            client = record[1]
+            ledger = history.clients[client]
+            before = now.get(client)
+            if before is not None:
+                before.last = False
+            number = int(record[4].removeprefix("life "))
+            story = now[client] = Story(ledger, ledger.lives[number - 1])
+            stories.append(story)
+        elif kind != "fault":
+            story = now.get(record[1])
+            if story is not None:
+                story.walk.append(record)
+                story.kinds[kind].append(record)
+    return stories
+
+
 class Facts:
-    """A history, sorted."""
+    """A history, sorted.
 
-    def __init__(self, history: History) -> None:
+    Args:
+        history: what happened.
+        plan: what is true of the clients, if the history's own does not say it: those of an application bring their
+            own settings.
+        policy: theirs; by default the plan's.
+        stories: those to be judged; by default all.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        plan: Plan | None = None,
+        policy: Policy | None = None,
+        stories: Sequence[Story] | None = None,
+    ) -> None:
         self.history: Final = history
-        self.plan: Final = history.plan
-        self.policy: Final[Policy] = history.plan.client.make_policy()
-        self.stories: Final[list[Story]] = []
-        self.struck: Final[list[Record]] = []
+        self.plan: Final = plan if plan is not None else history.plan
+        self.policy: Final = policy if policy is not None else self.plan.client.make_policy()
+        self.stories: Final = list(stories) if stories is not None else stories_of(history)
+        self.struck: Final = history.of("fault")
         "Faults, as they struck."
-        self._sort()
 
-    def _sort(self) -> None:
-        now: dict[int, Story] = {}
-        history = self.history
-        for record in history.records:
-            kind = record[3]
-            if kind == "flow":
-                now[record[1]].flows.append(record)
-            elif kind == "step" and record[4] == "DeadlineReached(probe)":
-                now[record[1]].probes.append(record[0])
-            elif kind == "fault":
-                self.struck.append(record)
-            elif kind == "start":
-                client = record[1]
-                ledger = history.clients[client]
-                before = now.get(client)
-                if before is not None:
-                    before.last = False
-                number = int(record[4].removeprefix("life "))
-                story = now[client] = Story(ledger, ledger.lives[number - 1])
-                self.stories.append(story)
-            else:
-                story = now.get(record[1])
-                if story is not None:
-                    story.walk.append(record)
-                    story.kinds[kind].append(record)
+    @property
+    def herd(self) -> int:
+        """How many clients there were."""
+        return len(self.history.clients)
 
     @property
     def faults(self) -> frozenset[str]:

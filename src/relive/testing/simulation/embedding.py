@@ -31,7 +31,7 @@ from relive.testing.simulation.faults import FAULTS
 from relive.testing.simulation.history import History
 from relive.testing.simulation.live import RECOVERY, most_steps
 from relive.testing.simulation.outcome import Violation
-from relive.testing.simulation.plan import Client as Settings, Plan
+from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.script import script_of
 from relive.testing.simulation.surroundings import insist_on_no_loop, quiet
 
@@ -131,6 +131,7 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
         TypeError: the application is no async function.
         LoopIsRunning: it was called inside an event loop.
     """
+    from relive.testing.simulation.embedding_checks import check
     from relive.testing.simulation.embedding_play import Play, Server
 
     insist_on_no_loop("play_agent")
@@ -145,7 +146,7 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
         history.ended = stuck.time
         history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
     else:
-        history.violations = _check(history)
+        history.violations = check(history)
     return history
 
 
@@ -295,21 +296,3 @@ def _script(plan: Plan, model: Model | None) -> Any:
     from relive.testing.server_model import EchoModel
 
     return attrs.evolve(script_of(plan), model=model or EchoModel(), vad_silence=0.8)
-
-
-def _check(history: AgentHistory) -> tuple[Violation, ...]:
-    from relive.testing.simulation import embedding_checks
-    from relive.testing.simulation.checks_facts import HANDS_OFF, Facts
-
-    found: list[Violation] = []
-    for watched in history.watch.sessions:
-        facts = Facts(history)
-        compressed = watched.runtime.transport.compressed
-        vars(facts).update(  # what its plan says about the client is not true of an application
-            plan=attrs.evolve(history.plan, client=Settings(store=False, compressed=compressed)),
-            policy=watched.runtime.policy,
-            stories=facts.of_client(watched.scribe.client),
-        )
-        found += (violation for check in embedding_checks.CHECKS for violation in check(facts))
-        found += embedding_checks.kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))
-    return tuple(sorted(found, key=lambda violation: violation.at))

@@ -8,24 +8,48 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from relive.testing.server_truth import Consumed, Kind, Payload
 from relive.testing.simulation import checks_connections, checks_ending, checks_handles, checks_retries
 from relive.testing.simulation.checks import Check, noted
-from relive.testing.simulation.checks_facts import Facts, Story
+from relive.testing.simulation.checks_facts import HANDS_OFF, Facts, Story
 from relive.testing.simulation.checks_input import unexplained
 from relive.testing.simulation.embedding_watch import Watched
 from relive.testing.simulation.outcome import Violation
+from relive.testing.simulation.plan import Client as Settings, Plan
+
+if TYPE_CHECKING:
+    from relive.testing.simulation.embedding import AgentHistory
 
 CHECKS: Final[tuple[Check, ...]] = (
     noted,
     *checks_handles.CHECKS,
-    *checks_connections.CHECKS,
+    *(checker for checker in checks_connections.CHECKS if checker is not checks_connections.dials_are_limited),
     *checks_retries.CHECKS,
     checks_ending.losses_pass_through_handle_expired,
     checks_ending.ends_in_time,
 )
+"Asked about each session by itself."
+
+
+def check(history: AgentHistory) -> tuple[Violation, ...]:
+    """Return what was promised and not kept."""
+    whole = Facts(history)
+    sessions = history.watch.sessions
+    found = list(checks_connections.dials_are_limited(whole)) if all(watched.limited for watched in sessions) else []
+    for watched, story in zip(sessions, whole.stories, strict=True):
+        facts = Facts(history, plan=_plan_of(history.plan, watched), policy=watched.runtime.policy, stories=[story])
+        found += (violation for checker in CHECKS for violation in checker(facts))
+        found += kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))
+    return tuple(sorted(found, key=lambda violation: violation.at))
+
+
+def _plan_of(plan: Plan, watched: Watched) -> Plan:
+    """The plan with what is true of this session's settings: what the plan says of them is not of an application."""
+    return attrs.evolve(plan, client=Settings(store=False, compressed=watched.runtime.transport.compressed))
 
 
 def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation]:

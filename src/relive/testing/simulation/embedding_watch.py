@@ -46,6 +46,8 @@ class Watched:
     runtime: Runtime
     seeded: bool
     "It has a seed hook: content may have been consumed that the application never sent."
+    limited: bool
+    "It dials when the limiter of all sessions lets it; else when one of its application's own does."
     said: list[tuple[Kind, Payload]] = attrs.Factory(list[tuple[Kind, Payload]])
     "What was accepted, in order; of tool responses not."
 
@@ -124,11 +126,12 @@ class WatchedRuntime(Runtime):
         scribe, table = watch.begin(), options.get("table", TABLE)
         options["observers"] = [*cast("Iterable[Observer]", options.get("observers", ())), scribe]
         options["clock"] = options.get("clock") or LoopClock(seed=watch.chance())
-        options["limiter"] = options.get("limiter") or watch.limiter
+        shared = options.get("limiter") is None
+        options["limiter"] = watch.limiter if shared else options["limiter"]
         options["engine"] = Recording(scribe) if table is TABLE else Recording(scribe, Compiled(table))
         super().__init__(_Transport(transport, scribe), **options)
         self.watch_over = watch
-        self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None)
+        self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None, shared)
         watch.sessions.append(self.watched)
 
     async def close(self) -> None:
