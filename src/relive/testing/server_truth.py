@@ -257,6 +257,11 @@ class Session:
     def _chain(self) -> list[tuple[Branch, int]]:
         return self._branches[-1].chain()
 
+    def left_by(self, connection: int) -> tuple[Consumed, ...]:
+        """What was consumed on the timeline as one of its connections left it, in order, whatever became of it then."""
+        branch = self._branches[self._connections.index(connection)]
+        return tuple(item for part, count in branch.chain() for item in part.items[:count])
+
     def entered(self, connection: int, branch: Branch) -> None:
         """Note that a connection owns the session from now on, and continues on this branch."""
         self._connections.append(connection)

@@ -200,6 +200,12 @@ class Facts:
         """The processes of a client, in order."""
         return [story for story in self.stories if story.client == client]
 
+    def given(self, story: Story) -> str | None:
+        """The handle, by its name, that an application gave to begin with."""
+        if self.plan.client.handle and story.life.number == 1:
+            return self.history.name("not-known-to-this-server")
+        return story.life.given
+
     def admitted(self, story: Story) -> Iterator[tuple[int, Admission]]:
         """The connections of a process as the server saw them, each with the number that it had in its session."""
         admissions = self.history.server.admissions

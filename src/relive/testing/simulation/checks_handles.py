@@ -74,8 +74,8 @@ def presents_the_newest_usable_handle(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         known = condemned.setdefault(story.client, set())
         hand = _Hand(condemned=known)
-        if facts.plan.client.handle and story.life.number == 1:
-            hand.newest = facts.history.name("not-known-to-this-server")
+        hand.newest = facts.given(story)
+        if hand.newest is not None:
             hand.wall = facts.wall(story.life.began)
         yield from _follow(facts, story, hand)
         if story.life.crashed:
@@ -189,7 +189,7 @@ def _open(facts: Facts, story: Story, hand: _Hand, record: Record) -> Iterator[V
         yield story.wrong("P3", record.at, f"handle {presented} is presented again, although it is known to be dead")
     elif presented not in (hand.newest, hand.again):
         yield story.wrong("P1", record.at, f"handle {presented} is presented; the newest usable one is {hand.newest}")
-    given = first and facts.plan.client.handle and story.life.number == 1
+    given = first and facts.given(story) is not None
     age = hand.decided_wall - max(hand.down_wall, hand.wall)
     if not given and age >= facts.policy.handle_ttl + EPS:
         yield story.wrong("P3", record.at, f"handle {presented} is presented {age:.0f} s after it was last alive")
@@ -197,11 +197,9 @@ def _open(facts: Facts, story: Story, hand: _Hand, record: Record) -> Iterator[V
 
 def a_given_handle_wins_over_the_store(facts: Facts) -> Iterator[Violation]:
     """P2: a handle in the caller's own configuration is the first that is presented, and the store is not asked."""
-    if not facts.plan.client.handle:
-        return
-    given = facts.history.name("not-known-to-this-server")
     for story in facts.stories:
-        if story.life.number == 1 and story.kinds["open"]:
+        given = facts.given(story)
+        if given is not None and story.kinds["open"]:
             opened = story.kinds["open"][0]
             if opened.data[1] != given:
                 yield story.wrong("P2", opened.at, f"the caller's handle {given} was not presented first")

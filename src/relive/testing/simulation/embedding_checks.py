@@ -2,6 +2,9 @@
 
 What was sent is compared with what the server consumed by its content, whatever that is, instead of by number. When an
 application receives is its own affair, so nothing is asked of what it hears but that the server said it.
+
+Each session is judged by itself, and by what its own connections brought: a handle that it has from a store, or from
+its application, leads into a session of the server's in which others were before.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from relive.testing.server_truth import Consumed, Kind, Payload
+from relive.testing.server_truth import Kind, Payload
 from relive.testing.simulation import checks_connections, checks_ending, checks_handles, checks_retries
 from relive.testing.simulation.checks import Check, noted
 from relive.testing.simulation.checks_facts import HANDS_OFF, Facts, Story
@@ -49,17 +52,21 @@ def check(history: AgentHistory) -> tuple[Violation, ...]:
 
 def _plan_of(plan: Plan, watched: Watched) -> Plan:
     """The plan with what is true of this session's settings: what the plan says of them is not of an application."""
-    return attrs.evolve(plan, client=Settings(store=False, compressed=watched.runtime.transport.compressed))
+    settings = Settings(store=watched.stored, compressed=watched.runtime.transport.compressed)
+    return attrs.evolve(plan, client=settings)
 
 
 def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation]:
-    """P13 P14 P15: what the application sent was consumed, in order and once, or its loss was counted."""
+    """P13 P14 P15: what the application sent was consumed, in order and once, or its loss was counted.
+
+    What was not covered by a handle when the process crashed, or the session failed, is lost with it.
+    """
     story = facts.of_client(watched.scribe.client)[0]
     stats, heard = story.life.stats, list(_timeline(facts, story))
-    if stats is None or story.life.crashed:
+    if stats is None:
         return
     sent, consumed = Counter(watched.said), Counter(heard)
-    lost, more = sent - consumed, consumed - sent
+    lost, more = sent - consumed, consumed - sent - Counter(watched.unsure)
     if watched.seeded:
         more = Counter({item: count for item, count in more.items() if item[0] != "content"})
     kinds = Counter[str]()
@@ -86,10 +93,15 @@ def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation
 
 
 def _timeline(facts: Facts, story: Story) -> Iterator[tuple[Kind, Payload]]:
-    """What was consumed. Of a session that was lost it is what the newest handle covers that was read from it."""
+    """What was consumed of its own, as it left each of the server's sessions that it was in.
+
+    Others may have been there before it, and come after it, with the same handle. Of a session that was lost it is what
+    the newest handle covers that was read from it.
+    """
+    own = {conn for conn, whose in facts.history.dialled.items() if whose.client == story.client}
     last = facts.last_session(story.client)
     for session in facts.sessions(story.client):
-        consumed: tuple[Consumed, ...] = session.consumed
+        consumed = session.left_by([conn for conn in session.connections if conn in own][-1])
         if session is not last:
             covered = (
                 facts.handles.get(update.handle) for _, _, update in story.reads if update.usable and update.handle
@@ -97,7 +109,7 @@ def _timeline(facts: Facts, story: Story) -> Iterator[tuple[Kind, Payload]]:
             lengths = [snapshot.length for snapshot in covered if snapshot is not None and snapshot.session is session]
             consumed = consumed[: lengths[-1] if lengths else 0]
         for item in consumed:
-            if item.kind not in ("tool_response", "context_update"):
+            if item.connection in own and item.kind not in ("tool_response", "context_update"):
                 yield item.kind, item.payload
 
 

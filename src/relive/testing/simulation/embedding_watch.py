@@ -6,6 +6,7 @@ needs to know nothing of it. One simulation at a time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +27,7 @@ from relive.runtime.limiter import DialLimiter
 from relive.runtime.runtime import Runtime
 from relive.testing import server_wire as wire
 from relive.testing.server_truth import Kind, Payload
+from relive.testing.simulation.embedding_store import WatchedStore
 from relive.testing.simulation.history import Dialled, History, Ledger, Life, Sent
 from relive.testing.simulation.plan import Conversation
 from relive.testing.simulation.recording import Recording, Scribe
@@ -48,8 +50,12 @@ class Watched:
     "It has a seed hook: content may have been consumed that the application never sent."
     limited: bool
     "It dials when the limiter of all sessions lets it; else when one of its application's own does."
+    stored: bool
+    "It has a store."
     said: list[tuple[Kind, Payload]] = attrs.Factory(list[tuple[Kind, Payload]])
     "What was accepted, in order; of tool responses not."
+    unsure: list[tuple[Kind, Payload]] = attrs.Factory(list[tuple[Kind, Payload]])
+    "What may have been accepted: whoever sent it was cancelled."
 
     @property
     def life(self) -> Life:
@@ -129,10 +135,17 @@ class WatchedRuntime(Runtime):
         shared = options.get("limiter") is None
         options["limiter"] = watch.limiter if shared else options["limiter"]
         options["engine"] = Recording(scribe) if table is TABLE else Recording(scribe, Compiled(table))
+        stored = options.get("store") is not None
+        options["store"] = WatchedStore(options["store"], scribe) if stored else None
         super().__init__(_Transport(transport, scribe), **options)
         self.watch_over = watch
-        self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None, shared)
+        self.watched = Watched(scribe, watch.history.clients[-1], self, options.get("seed") is not None, shared, stored)
         watch.sessions.append(self.watched)
+
+    async def start(self, handle: str | None = None) -> None:
+        """Open the session; it begins with this handle, if there is one."""
+        self.watched.life.given = self.watch_over.history.name(handle)
+        await super().start(handle)
 
     async def close(self) -> None:
         """End the session, and write down how it ends."""
@@ -158,33 +171,26 @@ class WatchedChannel(Channel):
         except ReliveError as error:
             self._failed("send", error)
             raise
+        except asyncio.CancelledError:
+            watched.unsure += _items(frame)
+            raise
         scribe, now = watched.scribe, watched.scribe.now()
         if now >= scribe.until:
             journal = watched.runtime.lifecycle.journal
             scribe.cut(now, len(journal.waiting), len(journal.written))
         scribe.flow[0] += 1
-        self._accepted(frame if isinstance(frame, str) else frame.decode(), now)
+        self._accepted(_items(frame), now)
 
-    def _accepted(self, frame: str, now: float) -> None:
+    def _accepted(self, items: list[tuple[Kind, Payload]], now: float) -> None:
         watched = self._watched
-        ids: tuple[str, ...] = ()
-        sound = wire.read_audio(frame)
-        if sound is not None:
-            watched.said.append(("audio", sound))
+        kind, payload = items[0] if items else ("context_update", "")
+        if kind != "tool_response":
+            watched.said += items
+        if kind in ("audio", "context_update"):
             return
-        match wire.read(frame):
-            case wire.Realtime() as realtime:
-                watched.said += realtime.items
-                kind = realtime.items[0][0] if realtime.items else "text"
-            case wire.Content(text):
-                watched.said.append(("content", text))
-                kind = "content"
-            case wire.ToolResponse(ids):
-                kind = "tool_response"
-            case _:
-                return
         number = len(watched.ledger.sent) + 1
-        item = Item(kind, number, ids=ids)  # pyright: ignore[reportArgumentType] - the kinds of a server are more
+        ids = payload if isinstance(payload, tuple) else ()
+        item = Item(kind, number, ids=ids)
         watched.ledger.sent.append(Sent(item, now, 1, "ok"))
         watched.scribe.note("sent", kind, [number, "ok"])
 
@@ -209,6 +215,23 @@ class WatchedChannel(Channel):
     def _failed(self, where: str, error: ReliveError) -> None:
         right = "SessionFailed" if isinstance(error, SessionFailed) else "SessionClosed"
         self._watched.life.errors.setdefault(where, right)
+
+
+def _items(frame: Frame) -> list[tuple[Kind, Payload]]:
+    """What a client's frame says to the model."""
+    text = frame if isinstance(frame, str) else frame.decode()
+    sound = wire.read_audio(text)
+    if sound is not None:
+        return [("audio", sound)]
+    match wire.read(text):
+        case wire.Realtime(items):
+            return list(items)
+        case wire.Content(said):
+            return [("content", said)]
+        case wire.ToolResponse(ids):
+            return [("tool_response", ids)]
+        case _:
+            return []
 
 
 class _Transport(TappedTransport):

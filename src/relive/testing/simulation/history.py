@@ -140,6 +140,8 @@ class Life:
     began: float
     ended: float | None = None
     crashed: bool = False
+    given: str | None = None
+    "The handle, by its name, that its application gave it to begin with, where the plan does not say."
     verdicts: list[Any] = attrs.Factory(list[Any])
     "`Verdict`s, one for each time that a connection came up."
     stats: Any = None
