@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from threading import Barrier, Thread
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from threading import Barrier, Event, Thread
 from typing import Any
 
+import attrs
 import pytest
 from tests.testing import agents
 
+import relive
+import relive.session as session_module
+from relive.runtime import Channel, Runtime
+from relive.testing.host_tls import TlsHost
 from relive.testing.loop import run as run_in_virtual_time
+from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.campaign import Campaign, run
-from relive.testing.simulation.embedding import hold_agent, play_agent
+from relive.testing.simulation.embedding import hold_agent, make_client, play_agent
 from relive.testing.simulation.faults import Close, ResetPeer
 from relive.testing.simulation.hold import hold
 from relive.testing.simulation.plan import Plan, Step
@@ -52,6 +60,35 @@ def test_it_helps_in_virtual_time_as_well() -> None:
         return (await asyncio.to_thread(hold, PLAN)).faults["ResetPeer"]
 
     assert run_in_virtual_time(main) == 1
+
+
+def test_applications_may_be_played_in_several_threads_at_a_time() -> None:
+    plans = [attrs.evolve(PLAN, seed=seed, steps=PLAN.steps[:1]) for seed in range(6)]
+    alone = [hold_agent(agents.steady, plan).lines() for plan in plans]
+    with ThreadPoolExecutor(len(plans)) as threads:
+        played = list(threads.map(hold_agent, repeat(agents.steady), plans))
+    assert [history.lines() for history in played] == alone
+    assert vars(session_module)["Runtime"] is Runtime
+    assert vars(session_module)["Channel"] is Channel
+
+
+async def test_a_session_of_somebody_else_s_is_left_alone_meanwhile() -> None:
+    under_way, over = Event(), Event()
+
+    async def waits(client: Any) -> None:
+        async with relive.connect(client, model="m"):
+            under_way.set()
+            over.wait()  # time stands still here, and only here
+
+    async with TlsHost(FakeLiveServer()) as host:
+        playing = asyncio.ensure_future(asyncio.to_thread(hold_agent, waits, PLAN))
+        await asyncio.to_thread(under_way.wait)
+        try:
+            async with relive.connect(make_client(host), model="m") as session:
+                assert type(vars(session)["_runtime"]) is Runtime
+        finally:
+            over.set()
+        assert len((await playing).clients) == 1
 
 
 @pytest.fixture(params=["hold", "simulate", "hold_agent", "run"])

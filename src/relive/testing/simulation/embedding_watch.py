@@ -1,7 +1,7 @@
 """Watches the sessions that an application opens, and writes down what they do: around runtime, channel, transport.
 
-`watching` stands in for the two classes of which `relive.connect` makes a session, while it is entered. An application
-needs to know nothing of it. One simulation at a time.
+`watching` stands in for the two classes of which `relive.connect` makes a session, while it is entered, and on its own
+event loop alone. An application needs to know nothing of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from threading import Lock
 from typing import Any, Final, cast
 
 import attrs
@@ -111,18 +111,47 @@ class Watch:
         scribe.note("end", life.state, life.failure.cause if life.failure is not None else "")
 
 
-@contextmanager
-def watching(watch: Watch) -> Generator[None]:
-    """Watch every session that `relive.connect` opens."""
-    names = {"Runtime": partial(WatchedRuntime, watch=watch), "Channel": WatchedChannel}
-    before = {name: getattr(relive.session, name) for name in names}
-    try:
-        for name, stand_in in names.items():
-            setattr(relive.session, name, stand_in)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(relive.session, name, value)
+class _Watches:
+    """Who watches which event loop, and what stands in `relive.session` for the classes it has while anybody does.
+
+    There may be several at a time, each in a thread of its own. Whoever opens a session on another loop is not watched:
+    it gets what it would have got.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._of: dict[asyncio.AbstractEventLoop, Watch] = {}
+
+    @contextmanager
+    def watching(self, watch: Watch) -> Generator[None]:
+        """Watch every session that `relive.connect` opens on the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._of[loop] = watch
+            _put_in_place(self._runtime, _channel)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._of[loop]
+                if not self._of:
+                    _put_in_place(Runtime, Channel)
+
+    def _runtime(self, transport: Transport, **options: Any) -> Runtime:
+        watch = self._of.get(asyncio.get_running_loop())
+        return Runtime(transport, **options) if watch is None else WatchedRuntime(transport, watch=watch, **options)
+
+
+def _put_in_place(runtime: Callable[..., Runtime], channel: Callable[[Runtime], Channel]) -> None:
+    setattr(relive.session, "Runtime", runtime)  # noqa: B010 - a class is expected there
+    setattr(relive.session, "Channel", channel)  # noqa: B010
+
+
+def _channel(runtime: Runtime) -> Channel:
+    return WatchedChannel(runtime) if isinstance(runtime, WatchedRuntime) else Channel(runtime)
+
+
+watching: Final = _Watches().watching
 
 
 class WatchedRuntime(Runtime):
