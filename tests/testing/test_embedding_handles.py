@@ -14,6 +14,7 @@ from google.genai import types
 from tests.testing.test_embedding_sessions import plan
 
 import relive
+from relive.clock import LoopClock
 from relive.core.checkpoint import Checkpoint
 from relive.core.events import CheckpointLoaded
 from relive.core.journal import Journal, Replay
@@ -21,7 +22,6 @@ from relive.ports import Stored
 from relive.runtime import keeper
 from relive.runtime.keeper import Keeper
 from relive.runtime.runtime import Runtime
-from relive.testing.loop import SimLoop
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.draw import draw
 from relive.testing.simulation.embedding import Agent, hold_agent
@@ -41,12 +41,16 @@ async def chat(session: relive.Session, words: str, turns: int = 4, pause: float
         await asyncio.sleep(pause)
 
 
-def kept(*, owner: str | None = None, make: Callable[[], Any] = relive.MemoryStore) -> Agent:
+def memory() -> relive.MemoryStore:
+    return relive.MemoryStore(wall=LoopClock().wall)
+
+
+def kept(*, owner: str | None = None, make: Callable[[], relive.MemoryStore] = memory) -> Agent:
     """One conversation that goes on after a crash; its store outlives the process."""
-    store, runs = make(), itertools.count()
+    store, runs, policy = make(), itertools.count(), relive.Policy(lease_wait=20.0)
 
     async def agent(client: Any) -> None:
-        async with relive.connect(client, model="m", store=store, key="k", owner=owner) as session:
+        async with relive.connect(client, model="m", store=store, key="k", owner=owner, policy=policy) as session:
             await chat(session, f"run {next(runs)}", 8)
 
     return agent
@@ -54,7 +58,7 @@ def kept(*, owner: str | None = None, make: Callable[[], Any] = relive.MemorySto
 
 def one_after_the_other(*, alike: bool = False) -> Agent:
     """Two calls of one caller, the second of which goes on where the first has ended."""
-    store = relive.MemoryStore()
+    store = memory()
 
     async def agent(client: Any) -> None:
         for call in range(2):
@@ -70,7 +74,7 @@ def with_handle(handle: str | None) -> types.LiveConnectConfig:
 
 async def from_elsewhere(client: Any) -> None:
     """Begins with a handle that the server does not know."""
-    store = relive.MemoryStore()
+    store = memory()
     config = with_handle("from-elsewhere")
     async with relive.connect(client, model="m", config=config, store=store, key="k") as session:
         await chat(session, "hello")
@@ -126,7 +130,7 @@ def test_what_is_lost_between_crashes_is_found(monkeypatch: pytest.MonkeyPatch) 
             self.waiting_bytes -= len(self.waiting.pop(0).frame)
 
     def talk() -> Agent:
-        store, runs = relive.MemoryStore(), itertools.count()
+        store, runs = memory(), itertools.count()
 
         async def agent(client: Any) -> None:
             run = next(runs)
@@ -202,9 +206,7 @@ def test_one_that_waits_for_its_lease_has_time_to_load() -> None:
     policy = relive.Policy(lease_wait=60.0)
 
     async def two(client: Any) -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, SimLoop)
-        store = relive.MemoryStore(wall=loop.wall)
+        store = memory()
 
         async def work(owner: str) -> None:
             async with relive.connect(client, model="m", store=store, key="k", owner=owner, policy=policy) as session:

@@ -7,9 +7,13 @@ relive's promises and to claims of its own, and says how to see again what went 
 An application may have as many sessions as it likes, at a time or one after the other; each is judged by itself. A step
 of a plan that waits for a state strikes the connections of the session that comes into it, any other those of all.
 
-Chaos brings what concerns the network, the server, the wall clock and the process (`APPLICABLE`). When a process
-crashes its connections are reset, the application is cancelled, and called anew after a while. Faults of parts that
+Chaos brings what concerns the network, the server, the wall clock and the process (`APPLICABLE`). Faults of parts that
 only our own simulations have (their store, hook, user) are left out, and noted as such.
+
+When a process crashes its connections are reset, nothing is saved from then on, no lease is let go, and all its tasks
+are cancelled; the application is called anew after a while. Python cannot stop in the middle: what is in a `finally` is
+still run, up to where it waits, and what was left to `call_later` is called. What a process leaves running when the
+application returns ends likewise.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import attrs
 
 from relive.testing.host_tls import TlsHost
-from relive.testing.loop import Deadlock, SimLoop, TimeLimit
+from relive.testing.loop import SimLoop
+from relive.testing.loop_halts import Halt
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_model import Model, ModelFailed
 from relive.testing.simulation.faults import FAULTS
@@ -138,15 +143,17 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     server = Server(_script(plan, model), seed=plan.stream("server").getrandbits(32))
     history = AgentHistory(plan, server)
     server.told = history.sent
+    play = Play(agent, history)
     make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS * most_steps(plan))
     try:
         with quiet(), asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(Play(agent, history).run())
-    except (Deadlock, TimeLimit) as stuck:
-        history.ended = stuck.time
-        history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
-    else:
-        history.violations = check(history)
+            runner.run(play.run())
+    except Halt as stuck:
+        if not play.over:  # else it is what cannot be ended of what is over
+            history.ended = stuck.time
+            history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
+            return history
+    history.violations = check(history)
     return history
 
 

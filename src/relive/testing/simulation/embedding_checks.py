@@ -43,7 +43,8 @@ def check(history: AgentHistory) -> tuple[Violation, ...]:
     whole = Facts(history)
     sessions = history.watch.sessions
     found = list(checks_connections.dials_are_limited(whole)) if all(watched.limited for watched in sessions) else []
-    for watched, story in zip(sessions, whole.stories, strict=True):
+    for story in whole.stories:
+        watched = sessions[story.client]
         facts = Facts(history, plan=_plan_of(history.plan, watched), policy=watched.runtime.policy, stories=[story])
         found += (violation for checker in CHECKS for violation in checker(facts))
         found += kept(facts, watched, slow_up=bool(facts.faults & HANDS_OFF))

@@ -11,7 +11,8 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 from relive.testing.host_tls import TlsHost
 from relive.testing.links import Line
@@ -22,13 +23,17 @@ from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.embedding import Agent, AgentHistory, make_client, name_of
-from relive.testing.simulation.embedding_watch import DIALLING, Watch, watching
+from relive.testing.simulation.embedding_watch import DIALLING, PROCESS, Watch, watching
 from relive.testing.simulation.history import Dialled
 from relive.testing.simulation.live import RECOVERY
 
 if TYPE_CHECKING:
+    from google.genai import Client
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
+
+_BLOWS: Final = 100
+"How often a task is cancelled that does not end by it."
 
 
 def _session(whose: Dialled | None) -> int:
@@ -47,14 +52,30 @@ class Server(FakeLiveServer):
         super().receive(conn, frame, now)
 
 
-class _Host(TlsHost):
+def _kill(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.remove_done_callback(_ignore_its_end)
+        task.add_done_callback(_ignore_its_end)
+        task.cancel()
+
+
+def _ignore_its_end(task: asyncio.Task[Any]) -> None:
+    """What a task raises while it is killed is nobody's business; asyncio would tell of it if nobody had looked."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Host(TlsHost):
     """Notes whose the connections are that its server admits."""
 
     def __init__(self, network: SimNetwork, history: AgentHistory) -> None:
         super().__init__(history.server)
+        self.tasks = set[asyncio.Task[Any]]()
+        "Its own, which are no part of the application, although dials of the application's have brought them about."
         self._network, self._dialled = network, history.dialled
 
     def _judge(self, ws: ServerConnection, request: Request) -> Response | None:
+        self._note_task()
         refusal = super()._judge(ws, request)
         if refusal is None:
             here = next(link for link in self._network.connections if link.server is ws.transport)
@@ -62,6 +83,16 @@ class _Host(TlsHost):
             if whose is not None:
                 self._dialled[self._numbers[ws]] = whose
         return refusal
+
+    async def _write(self, ws: ServerConnection, conn: int) -> None:
+        self._note_task()
+        await super()._write(ws, conn)
+
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
 class Play:
@@ -75,9 +106,13 @@ class Play:
         self.store = Store()
         self.chaos = Chaos(self.plan, self, history, self.server.script)
         self.loop: SimLoop
-        self.host: TlsHost
-        self._running: asyncio.Future[object] | None = None
-        self._crash: float | None = None
+        self.host: Host
+        self.over = False
+        "It was played to its end."
+        self._others = set[asyncio.Task[Any]]()
+        "Tasks that are not those of the process that there is."
+        self._crash: asyncio.Future[float] | None = None
+        "While there is a process: how long there is to be none after it has crashed."
 
     async def run(self) -> None:
         """Play the plan to its end, and write down in the history what happens."""
@@ -90,16 +125,15 @@ class Play:
             self.network.up.base = self.network.down.base = self.plan.service.latency
         history.began = loop.time()
         loop.set_exception_handler(self._broke)
-        async with _Host(loop.network, history) as self.host:
+        async with Host(loop.network, history) as self.host:
             alarm = Alarm(self.chaos, loop, history.began)
             history.watch = Watch(history, self.now, alarm.entered)
             with watching(history.watch):
                 await self._live()
             alarm.cancel()
             history.ended = self.now()
-            for watched in history.watch.sessions:
-                history.watch.finish(watched)
         await asyncio.sleep(0.0)
+        self.over = True
 
     async def _live(self) -> None:
         """Be the application, through all its processes.
@@ -107,40 +141,69 @@ class Play:
         Raises:
             TypeError: it is no async function.
         """
-        history = self.history
-        while True:
-            history.runs += 1
-            client = make_client(self.host, vertex=self.plan.service.backend == "vertex")
-            work = self.agent(client)
-            if not inspect.isawaitable(work):
-                raise TypeError(
-                    f"an application is an async function: {name_of(self.agent)} is none, it returned {work!r}"
-                )
-            self._running = task = asyncio.ensure_future(work)
-            left = self.plan.seconds + RECOVERY - self.now()
-            _, late = await asyncio.wait([task], timeout=max(left, RECOVERY))
-            where = "; ".join(describe_all(cast("set[asyncio.Task[Any]]", late)))
-            task.cancel()
-            await asyncio.wait([task])
-            self._running = None
-            with suppress(Exception):
-                await client.aio.aclose()
-            down, self._crash = self._crash, None
-            if late:
-                history.late = where or "it cannot be told where it waits"
-                return
-            if down is None:
-                try:
-                    history.returned = task.result()
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the application's
-                    history.error = error
-                return
+        down = await self._process()
+        while down is not None:
             await asyncio.sleep(down)
+            down = await self._process()
+
+    async def _process(self) -> float | None:
+        """Be one of its processes. Returns for how long there is none after that; None: it was the last."""
+        history = self.history
+        history.runs += 1
+        self._others = asyncio.all_tasks()
+        client = make_client(self.host, vertex=self.plan.service.backend == "vertex")
+        task = self._begin(client)
+        crash = self._crash = self.loop.create_future()
+        left = self.plan.seconds + RECOVERY - self.now()
+        await asyncio.wait([task, crash], timeout=max(left, RECOVERY), return_when=asyncio.FIRST_COMPLETED)
+        self._crash = None
+        if crash.done():
+            await self._bury()
+        elif task.done():
+            try:
+                history.returned = task.result()
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the application's
+                history.error = error
+            history.late = "; ".join(describe_all(await self._bury()))
+        else:
+            history.late = "; ".join(describe_all([task] if isinstance(task, asyncio.Task) else self._own()))
+            await self._bury()
+        with suppress(Exception):
+            await client.aio.aclose()
+        return crash.result() if crash.done() else None
+
+    def _begin(self, client: Client) -> asyncio.Future[object]:
+        context = copy_context()
+        context.run(PROCESS.set, self.history.watch.process)
+        work = context.run(self.agent, client)
+        if not inspect.isawaitable(work):
+            raise TypeError(f"an application is an async function: {name_of(self.agent)} is none, it returned {work!r}")
+        return context.run(asyncio.ensure_future, work)
+
+    def _own(self) -> set[asyncio.Task[Any]]:
+        """The tasks of the process that there is, or was last."""
+        return asyncio.all_tasks() - self._others - self.host.tasks
+
+    async def _bury(self) -> set[asyncio.Task[Any]]:
+        """End all that a process has left running. Returns the tasks that cannot be ended.
+
+        What they do about it (their `finally`) takes no time: if they wait for anything they are cancelled again.
+        """
+        self.history.watch.kill()
+        known = self._own()
+        for _ in range(_BLOWS):
+            left = self._own()
+            if not left:
+                break
+            _kill(left & known)  # what is begun to clean up takes its first step before it is cancelled
+            known = left
+            await asyncio.sleep(0.0)
+        return self._own()
 
     def _broke(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Something raised where nobody could catch it: in a task of the application's that nobody awaits."""
         error = context.get("exception")
-        if self.history.error is None and isinstance(error, Exception):
+        if self.history.error is None and not self.over and isinstance(error, Exception):
             self.history.error = error
 
     def now(self) -> float:
@@ -172,19 +235,14 @@ class Play:
         self.host.flush()
 
     def crash(self, client: int, store: str, down: float) -> None:  # noqa: ARG002 - the store is the application's
-        """Kill the application."""
-        if self._running is None or self._crash is not None:
+        """Kill the application's process."""
+        if self._crash is None or self._crash.done():
             return
-        self._crash = down
-        for watched in self.history.watch.sessions:
-            if watched.life.ended is None:
-                watched.life.crashed, watched.life.ended = True, self.now()
-                watched.life.stats = watched.runtime.stats()
-                watched.scribe.note("crash", watched.life.state)
-                watched.scribe.mute = True
+        self._crash.set_result(down)
+        self.history.watch.kill()
         for line in self.lines(-1):
             line.reset_peer(self.loop.time())
-        self._running.cancel()
+        _kill(self._own())
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock."""

@@ -18,6 +18,7 @@ import attrs
 import relive.session
 from relive.clock import LoopClock
 from relive.core.compiled import Compiled
+from relive.core.events import CloseRequested
 from relive.core.journal import Frame
 from relive.core.table import TABLE
 from relive.errors import ReliveError, SessionFailed
@@ -36,6 +37,8 @@ from relive.testing.simulation.user import CHUNK, Item, User, hear
 
 DIALLING: Final = ContextVar[Dialled]("DIALLING")
 "For which opening of which session a connection is dialled."
+PROCESS: Final = ContextVar["OneProcess"]("PROCESS")
+"Which process of the application's something is done in."
 _SILENT: Final = Conversation(turns=())
 
 
@@ -63,6 +66,14 @@ class Watched:
         return self.scribe.life
 
 
+class OneProcess:
+    """A process of the application's."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.limiter = DialLimiter()
+
+
 class Watch:
     """What all the sessions of one simulation have in common.
 
@@ -76,7 +87,8 @@ class Watch:
         self.history = history
         self.now = now
         self.sessions: list[Watched] = []
-        self.limiter = DialLimiter()
+        self.process = OneProcess()
+        "The one that there is."
         self._entered = entered
 
     def begin(self) -> Scribe:
@@ -87,12 +99,26 @@ class Watch:
         ledger.lives.append(life)
         self.history.clients.append(ledger)
         scribe = Scribe(self.history, life, self.now, self._entered)
+        scribe.mute = life.crashed = PROCESS.get(self.process).dead
         scribe.note("start", "life 1")
         return scribe
 
     def chance(self) -> int:
         """Where the backoff of the next session comes from."""
         return self.history.plan.stream("backoff").getrandbits(32) + len(self.sessions)
+
+    def kill(self) -> None:
+        """The process has died: nothing that its sessions still do happens. Another one may begin."""
+        for watched in self.sessions:
+            life, scribe, runtime = watched.life, watched.scribe, watched.runtime
+            if life.ended is None:
+                life.crashed, life.ended, life.stats = True, self.now(), runtime.stats()
+                scribe.note("crash", life.state)
+                scribe.mute = True
+                if not runtime.lifecycle.final:
+                    runtime.tell(CloseRequested())  # else it would still set timers
+        self.process.dead = True
+        self.process = OneProcess()
 
     def finish(self, watched: Watched) -> None:
         """A session has ended: note how. Once."""
@@ -162,7 +188,7 @@ class WatchedRuntime(Runtime):
         options["observers"] = [*cast("Iterable[Observer]", options.get("observers", ())), scribe]
         options["clock"] = options.get("clock") or LoopClock(seed=watch.chance())
         shared = options.get("limiter") is None
-        options["limiter"] = watch.limiter if shared else options["limiter"]
+        options["limiter"] = PROCESS.get(watch.process).limiter if shared else options["limiter"]
         options["engine"] = Recording(scribe) if table is TABLE else Recording(scribe, Compiled(table))
         stored = options.get("store") is not None
         options["store"] = WatchedStore(options["store"], scribe) if stored else None
@@ -173,6 +199,8 @@ class WatchedRuntime(Runtime):
 
     async def start(self, handle: str | None = None) -> None:
         """Open the session; it begins with this handle, if there is one."""
+        if self.watched.scribe.mute:
+            await asyncio.get_running_loop().create_future()  # the dead begin nothing
         self.watched.life.given = self.watch_over.history.name(handle)
         await super().start(handle)
 
@@ -268,6 +296,8 @@ class _Transport(TappedTransport):
 
     async def open(self, opening: Opening) -> Connection:
         """Open a connection."""
+        if self.scribe.mute:
+            await asyncio.get_running_loop().create_future()  # nor do they dial
         before = DIALLING.set(Dialled(self.scribe.client, 1, opening.number))
         try:
             return await super().open(opening)
