@@ -69,7 +69,7 @@ def test_faults_of_what_it_has_not_are_left_out_and_named() -> None:
     with pytest.raises(AssertionError, match="as you like") as caught:
         hold_agent(chat, plan(Step(fault=f.Burst(5), at=30.0)), claim)
     assert "left out: Burst" in str(caught.value)
-    assert "play_agent(chat, Plan.from_json(" in str(caught.value)
+    assert "hold_agent(chat, Plan.from_json(" in str(caught.value)
 
 
 @pytest.mark.parametrize("index", range(12))
@@ -154,7 +154,7 @@ def test_a_claim_that_raises_something_else_comes_with_the_plan() -> None:
     with pytest.raises(AssertionError, match=r"the claim .*slip raised TypeError: list indices") as caught:
         hold_agent(chat, plan(Step(fault=f.ResetPeer(), at=30.0)), slip)
     assert isinstance(caught.value.__cause__, TypeError)
-    assert "play_agent(chat, Plan.from_json(" in str(caught.value)
+    assert "hold_agent(chat, Plan.from_json(" in str(caught.value)
 
 
 @pytest.mark.parametrize("verdict", [unittest.SkipTest, UnsatisfiedAssumption])

@@ -35,7 +35,7 @@ def held(agent: Any) -> str:
     with pytest.raises(AssertionError, match="went differently when it was run again, first here:") as caught:
         hold_agent(agent, PLAN, twice=True)
     said = str(caught.value)
-    assert f"play_agent({agent.__name__}, Plan.from_json(" in said
+    assert f"hold_agent({agent.__name__}, Plan.from_json(" in said
     return said
 
 

@@ -93,7 +93,7 @@ def test_an_application_is_not_held_to_anything_with_a_model_that_fails(
         hold_agent(chat, PLAN, asked.append, model=model)
     assert isinstance(caught.value.__cause__, cause)
     assert caught.value.__cause__.__traceback__ is not None
-    assert "play_agent(chat, Plan.from_json(" in str(caught.value)
+    assert "hold_agent(chat, Plan.from_json(" in str(caught.value)
     assert not asked
     history = play_agent(chat, PLAN, model=model)
     assert history.gave_up

@@ -184,6 +184,7 @@ def hold_agent(
         RuntimeError: the other process died.
     """
     from relive.testing.simulation.embedding_again import run_again
+    from relive.testing.simulation.embedding_tell import tell_agent
 
     insist_on_no_loop("hold_agent")
     history = play_agent(agent, plan, model=model)
@@ -196,7 +197,8 @@ def hold_agent(
         for claim in claims:
             _ask(claim, history)
     except (AssertionError, ModelFailed) as error:
-        raise AssertionError(tell_agent(agent, history, str(error))) from error.__cause__ or error
+        told = tell_agent(agent, history, str(error), claims=claims, model=model, twice=twice)
+        raise AssertionError(told) from error.__cause__ or error
     return history
 
 
@@ -206,13 +208,15 @@ def _insist(history: AgentHistory) -> None:
     Raises:
         AssertionError: it is not so; says what, and from what it came.
     """
+    from relive.testing.simulation.embedding_tell import named
+
     wrong = ""
     if history.late:
         wrong = f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
     elif history.error is not None and not history.gave_up:
         wrong = f"the application raised {history.error!r}"
     elif history.violations:
-        wrong = "\n".join(_named(history, broken) for broken in history.violations[:5])
+        wrong = "\n".join(named(history, broken) for broken in history.violations[:5])
     elif not history.clients:
         wrong = "the application opened no session with relive.connect: there is nothing to hold to a promise"
     if wrong:
@@ -226,59 +230,23 @@ def _ask(claim: Claim, history: AgentHistory) -> None:
         AssertionError: it does not, or cannot tell: then what it raised is the cause.
         TypeError: it is async.
     """
+    from relive.testing.simulation.embedding_tell import name_of
+
     try:
         said = claim(history)
+    except AssertionError as error:
+        if str(error):
+            raise
+        raise AssertionError(f"the claim {name_of(claim)} does not hold") from error
     except Exception as error:
         # `assume` of Hypothesis and `SkipTest` are for the runner: there is nothing to judge.
-        if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] in {"hypothesis", "unittest"}:
+        if type(error).__module__.partition(".")[0] in {"hypothesis", "unittest"}:
             raise
         raise AssertionError(f"the claim {name_of(claim)} raised {type(error).__name__}: {error}") from error
     if inspect.isawaitable(said):
         if inspect.iscoroutine(said):
             said.close()
         raise TypeError(f"a claim is no async function, for all is over when it is asked: {name_of(claim)} is one")
-
-
-def tell_agent(agent: Agent, history: AgentHistory, what: str) -> str:
-    """Say what went wrong with an application, what was done to it, and how to see it again."""
-    from relive.testing.simulation.explain import example_line, in_words
-
-    plan, name = history.plan, name_of(agent)
-    left_out = sorted({record.what for record in history.records if record.kind == "left_out"})
-    return "\n".join([
-        what or "a claim does not hold",
-        "",
-        f"{name} through {plan.seconds:g} s, the last {plan.calm:g} of them without faults; seed {plan.seed}",
-        *(f"  {number}. {in_words(step)}" for number, step in enumerate(plan.steps, 1)),
-        *([f"  (not for applications, and left out: {', '.join(left_out)})"] if left_out else []),
-        *_walks(history),
-        "",
-        "the plan (what it does not say has its default):",
-        plan.to_json(indent=2),
-        "",
-        "play it again:",
-        f"  play_agent({name}, Plan.from_json({plan.to_json()!r}))",
-        "or in a test:",
-        f"  {example_line(plan)}",
-    ])  # fmt: skip
-
-
-def _walks(history: AgentHistory) -> list[str]:
-    """Say what its sessions went through, a line for each."""
-    walks = [" → ".join(history.states_of(number)) for number in range(len(history.clients))]
-    if len(walks) > 1:
-        return [f"  session {number} went {walk}" for number, walk in enumerate(walks)]
-    return [f"  its session went {walk}" for walk in walks] or ["  it opened no session"]
-
-
-def _named(history: AgentHistory, broken: Violation) -> str:
-    """Say of a promise that was not kept in which session, if there are several."""
-    return f"session {broken.client}: {broken}" if len(history.clients) > 1 and broken.client >= 0 else str(broken)
-
-
-def name_of(function: object) -> str:
-    """What a function is called; an object that can be called, by its type."""
-    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 async def speech(seconds: float, *, rate: float = 10.0) -> AsyncGenerator[bytes]:

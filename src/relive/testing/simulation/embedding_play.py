@@ -22,7 +22,8 @@ from relive.testing.network import SimNetwork
 from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
-from relive.testing.simulation.embedding import Agent, AgentHistory, make_client, name_of
+from relive.testing.simulation.embedding import Agent, AgentHistory, make_client
+from relive.testing.simulation.embedding_tell import name_of
 from relive.testing.simulation.embedding_watch import DIALLING, PROCESS, Watch, watching
 from relive.testing.simulation.history import Dialled
 from relive.testing.simulation.live import RECOVERY
