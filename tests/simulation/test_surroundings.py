@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import repeat
 from threading import Barrier, Event, Thread
 from typing import Any
@@ -89,6 +90,13 @@ async def test_a_session_of_somebody_else_s_is_left_alone_meanwhile() -> None:
         finally:
             over.set()
         assert len((await playing).clients) == 1
+
+
+@pytest.mark.parametrize("written", ['{"version": 1}', {"version": 1}, None])
+def test_what_is_no_plan_is_refused(written: Any) -> None:
+    for play in hold, partial(hold_agent, agents.steady), partial(play_agent, agents.steady):
+        with pytest.raises(TypeError, match=rf"a Plan is needed, .* a {type(written).__name__}: Plan\.from_json"):
+            play(written)
 
 
 @pytest.fixture(params=["hold", "simulate", "hold_agent", "run"])

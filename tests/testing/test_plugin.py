@@ -240,6 +240,12 @@ def test_sim_plays_plans_with_the_seed_of_the_run(pytester: pytest.Pytester) -> 
     run(pytester, SIM, "-s", "--relive-seed", "7").stdout.fnmatch_lines(["*seed 7 steps 0*"])
 
 
+def test_sim_refuses_what_is_no_plan(pytester: pytest.Pytester) -> None:
+    for options in [], ["--relive-seed", "7"]:
+        said = run(pytester, "def test_plan(sim): sim('{}')", *options).stdout
+        said.fnmatch_lines(["*TypeError: a Plan is needed, and this is a str: Plan.from_json*"])
+
+
 def test_sim_plays_the_plan_of_a_file_instead(pytester: pytest.Pytester) -> None:
     plan = Plan(seconds=70.0, seed=9, steps=(Step(fault=f.ResetPeer(), at=3.0),))
     pytester.makefile(".json", plan=plan.to_json())

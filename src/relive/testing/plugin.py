@@ -199,6 +199,7 @@ def sim(request: pytest.FixtureRequest) -> Sim:
 
         from relive.testing.simulation.draw import draw
         from relive.testing.simulation.hold import hold
+        from relive.testing.simulation.surroundings import insist_on_a_plan
 
         nonlocal drawn
         if replayed is not None:
@@ -207,6 +208,7 @@ def sim(request: pytest.FixtureRequest) -> Sim:
             plan = draw(seed or 0, drawn)
             drawn += 1
         elif seed is not None:
+            insist_on_a_plan(plan)
             plan = attrs.evolve(plan, seed=seed)
         return hold(plan, level=level)
 

@@ -38,7 +38,7 @@ from relive.testing.simulation.live import RECOVERY, most_steps
 from relive.testing.simulation.outcome import Violation
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.script import script_of
-from relive.testing.simulation.surroundings import insist_on_no_loop, quiet
+from relive.testing.simulation.surroundings import insist_on_a_plan, insist_on_no_loop, quiet
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -133,13 +133,14 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.
 
     Raises:
-        TypeError: the application is no async function.
+        TypeError: the application is no async function, or the plan no plan.
         LoopIsRunning: it was called inside an event loop.
     """
     from relive.testing.simulation.embedding_checks import check
     from relive.testing.simulation.embedding_play import Play, Server
 
     insist_on_no_loop("play_agent")
+    insist_on_a_plan(plan)
     server = Server(_script(plan, model), seed=plan.stream("server").getrandbits(32))
     history = AgentHistory(plan, server)
     server.told = history.sent
@@ -179,7 +180,7 @@ def hold_agent(
     Raises:
         AssertionError: something is not as it should be; says what, and how to see it again. What the application, the
             model or a claim raised is its cause.
-        TypeError: the application or a claim is not the kind of function that it should be.
+        TypeError: the application or a claim is not the kind of function that it should be, or the plan no plan.
         LoopIsRunning: it was called inside an event loop.
         RuntimeError: the other process died.
     """

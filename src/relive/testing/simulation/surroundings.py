@@ -1,4 +1,4 @@
-"""Where simulations are played: in quiet, and not in the middle of an event loop."""
+"""Where simulations are played: in quiet, not in the middle of an event loop, and with a plan."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def insist_on_no_loop(who: str) -> None:
     except RuntimeError:
         return
     raise LoopIsRunning(who)
+
+
+def insist_on_a_plan(plan: object) -> None:
+    """Refuse what is no plan, such as the JSON of one.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    from relive.testing.simulation.plan import Plan
+
+    if not isinstance(plan, Plan):
+        kind = type(plan).__name__
+        raise TypeError(f"a Plan is needed, and this is a {kind}: Plan.from_json(…) reads one that is written as JSON")
 
 
 class _Quiet:
