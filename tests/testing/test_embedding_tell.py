@@ -87,5 +87,32 @@ def test_what_cannot_be_imported_is_told(agent: Agent, claim: Claim, model: Mode
     assert named in again(said)
 
 
+class Hinting(Exception):
+    """Says more than its `repr` does."""
+
+    def __str__(self) -> str:
+        return "ask again later"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Hinting(), "Hinting: ask again later"),
+        (LookupError(), "LookupError"),
+        (ExceptionGroup("two", [Hinting(), KeyError("x")]), "two (2 sub-exceptions): Hinting: ask again later; Key"),
+    ],
+    ids=["hint", "mute", "group"],
+)
+def test_what_an_application_raises_is_told_in_its_words(error: Exception, told: str) -> None:
+    async def broken(client: Any) -> None:
+        await agents.say(client, "hello")
+        raise error
+
+    line = failing(broken, PLAN).splitlines()[0]
+    assert line.startswith("the application raised ")
+    assert told in line
+    assert line.endswith(told) or isinstance(error, ExceptionGroup)
+
+
 def test_a_claim_without_words_is_named() -> None:
     assert failing(agents.steady, PLAN, nothing_is_wrong, never).splitlines()[0] == "the claim never does not hold"

@@ -198,8 +198,8 @@ def hold_agent(
         for claim in claims:
             _ask(claim, history)
     except (AssertionError, ModelFailed) as error:
-        told = tell_agent(agent, history, str(error), claims=claims, model=model, twice=twice)
-        raise AssertionError(told) from error.__cause__ or error
+        said = tell_agent(agent, history, str(error), claims=claims, model=model, twice=twice)
+        raise AssertionError(said) from error.__cause__ or error
     return history
 
 
@@ -209,13 +209,13 @@ def _insist(history: AgentHistory) -> None:
     Raises:
         AssertionError: it is not so; says what, and from what it came.
     """
-    from relive.testing.simulation.embedding_tell import named
+    from relive.testing.simulation.embedding_tell import named, told
 
     wrong = ""
     if history.late:
         wrong = f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
     elif history.error is not None and not history.gave_up:
-        wrong = f"the application raised {history.error!r}"
+        wrong = f"the application raised {told(history.error)}"
     elif history.violations:
         wrong = "\n".join(named(history, broken) for broken in history.violations[:5])
     elif not history.clients:
@@ -231,7 +231,7 @@ def _ask(claim: Claim, history: AgentHistory) -> None:
         AssertionError: it does not, or cannot tell: then what it raised is the cause.
         TypeError: it is async.
     """
-    from relive.testing.simulation.embedding_tell import name_of
+    from relive.testing.simulation.embedding_tell import name_of, told
 
     try:
         said = claim(history)
@@ -243,7 +243,7 @@ def _ask(claim: Claim, history: AgentHistory) -> None:
         # `assume` of Hypothesis and `SkipTest` are for the runner: there is nothing to judge.
         if type(error).__module__.partition(".")[0] in {"hypothesis", "unittest"}:
             raise
-        raise AssertionError(f"the claim {name_of(claim)} raised {type(error).__name__}: {error}") from error
+        raise AssertionError(f"the claim {name_of(claim)} raised {told(error)}") from error
     if inspect.isawaitable(said):
         if inspect.iscoroutine(said):
             said.close()

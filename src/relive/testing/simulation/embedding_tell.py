@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 from relive.testing.server_model import Model
 from relive.testing.simulation.embedding import Agent, AgentHistory, Claim
@@ -101,6 +101,15 @@ def _walks(history: AgentHistory) -> list[str]:
 def named(history: AgentHistory, broken: Violation) -> str:
     """Say of a promise that was not kept in which session, if there are several."""
     return f"session {broken.client}: {broken}" if len(history.clients) > 1 and broken.client >= 0 else str(broken)
+
+
+def told(error: BaseException) -> str:
+    """What kind of error it is, and what it says: `repr` is for who looks into it, and often says nothing."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, BaseExceptionGroup):
+        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return f"{text}: {'; '.join(map(told, inner))}"
+    return text
 
 
 def name_of(function: object) -> str:
