@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -112,6 +115,50 @@ def test_what_an_application_raises_is_told_in_its_words(error: Exception, told:
     assert line.startswith("the application raised ")
     assert told in line
     assert line.endswith(told) or isinstance(error, ExceptionGroup)
+
+
+@pytest.mark.parametrize(
+    ("fail", "told"),
+    [(lambda: pytest.fail("forgotten"), "Failed: forgotten"), (lambda: sys.exit(3), "SystemExit: 3")],
+    ids=["pytest.fail", "sys.exit"],
+)
+def test_whatever_is_raised_comes_with_the_plan(fail: Callable[[], Any], told: str) -> None:
+    async def broken(client: Any) -> None:
+        await agents.say(client, "hello")
+        fail()
+
+    async def broken_inside(client: Any) -> None:
+        async def work() -> None:
+            fail()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+            await agents.say(client, "hello")
+
+    def claim(_: AgentHistory) -> None:
+        fail()
+
+    said = [failing(broken, PLAN), failing(broken_inside, PLAN), failing(agents.steady, PLAN, claim)]
+    for one, who in zip(said, ["the application", "the application", "the claim"], strict=True):
+        assert one.startswith(who)
+        assert told in one.splitlines()[0]
+        assert again(one)
+
+
+def test_what_is_for_the_runner_is_left_to_it() -> None:
+    async def skips(client: Any) -> None:
+        await agents.say(client, "hello")
+        pytest.skip("no")
+
+    def interrupted(_: AgentHistory) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(pytest.skip.Exception):
+        hold_agent(skips, PLAN)
+    with pytest.raises(pytest.skip.Exception):
+        hold_agent(agents.steady, PLAN, lambda _: pytest.skip("no"))
+    with pytest.raises(KeyboardInterrupt):
+        hold_agent(agents.steady, PLAN, interrupted)
 
 
 def test_a_claim_without_words_is_named() -> None:

@@ -69,7 +69,7 @@ class AgentHistory(History):
         self.returned: Any = None
         "What the application returned."
         self.error: BaseException | None = None
-        "What it raised."
+        "What it raised; of a skipped test (`pytest.skip`) that."
         self.late = ""
         "Where it waited when it was stopped, because it had not come to an end long after the faults had."
         self.runs = 0
@@ -154,6 +154,9 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
             history.ended = stuck.time
             history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
             return history
+    except SystemExit as error:  # asyncio lets it pass, out of all that there is
+        history.error, history.ended = error, play.now()
+        return history
     history.violations = check(history)
     return history
 
@@ -183,6 +186,7 @@ def hold_agent(
         TypeError: the application or a claim is not the kind of function that it should be, or the plan no plan.
         LoopIsRunning: it was called inside an event loop.
         RuntimeError: the other process died.
+        BaseException: what is for whoever runs the test, and no failure: `assume` of Hypothesis, `pytest.skip`, Ctrl-C.
     """
     from relive.testing.simulation.embedding_again import run_again
     from relive.testing.simulation.embedding_tell import tell_agent
@@ -192,6 +196,8 @@ def hold_agent(
     try:
         if history.server.model_failure is not None:
             raise history.server.model_failure
+        if history.error is not None and _is_for_the_runner(history.error):
+            raise history.error
         if twice:
             run_again(agent, history, model)
         _insist(history)
@@ -239,15 +245,24 @@ def _ask(claim: Claim, history: AgentHistory) -> None:
         if str(error):
             raise
         raise AssertionError(f"the claim {name_of(claim)} does not hold") from error
-    except Exception as error:
-        # `assume` of Hypothesis and `SkipTest` are for the runner: there is nothing to judge.
-        if type(error).__module__.partition(".")[0] in {"hypothesis", "unittest"}:
+    except BaseException as error:
+        if _is_for_the_runner(error):
             raise
         raise AssertionError(f"the claim {name_of(claim)} raised {told(error)}") from error
     if inspect.isawaitable(said):
         if inspect.iscoroutine(said):
             said.close()
         raise TypeError(f"a claim is no async function, for all is over when it is asked: {name_of(claim)} is one")
+
+
+def _is_for_the_runner(error: BaseException) -> bool:
+    """Whether this is a word to whoever runs the test, such as `assume` of Hypothesis or `pytest.skip`, and no failure.
+
+    `pytest.fail` raises what is no `Exception` either, but is one.
+    """
+    homes = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}  # pytest's say that they are builtins
+    word = bool(homes & {"hypothesis", "unittest", "_pytest"}) and type(error).__name__ != "Failed"
+    return word or isinstance(error, KeyboardInterrupt)
 
 
 async def speech(seconds: float, *, rate: float = 10.0) -> AsyncGenerator[bytes]:

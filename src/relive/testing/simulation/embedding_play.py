@@ -163,7 +163,7 @@ class Play:
         elif task.done():
             try:
                 history.returned = task.result()
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the application's
+            except BaseException as error:  # noqa: BLE001 - it is the application's
                 history.error = error
             history.late = "; ".join(describe_all(await self._bury()))
         else:
