@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import unittest
@@ -14,11 +15,13 @@ from google.genai import types
 from hypothesis.errors import UnsatisfiedAssumption
 
 import relive
+import relive.session
 from relive.core.journal import Journal, Replay
-from relive.testing.simulation import faults as f
+from relive.runtime.inbox import Inbox
+from relive.testing.simulation import embedding, faults as f
 from relive.testing.simulation.checks_facts import Facts
 from relive.testing.simulation.draw import draw
-from relive.testing.simulation.embedding import AgentHistory, hold_agent, play_agent
+from relive.testing.simulation.embedding import Agent, AgentHistory, hold_agent, play_agent
 from relive.testing.simulation.embedding_again import same_again
 from relive.testing.simulation.embedding_checks import kept
 from relive.testing.simulation.plan import Plan, Step
@@ -116,6 +119,62 @@ def test_one_that_hangs_is_stopped_and_told_where() -> None:
 
     with pytest.raises(AssertionError, match=r"has not come to its end by 560 s: .*async for _ in session\.receive"):
         hold_agent(wait, plan())
+
+
+async def spin(client: Any) -> None:
+    """Looks again and again, in no time at all, whether an answer is there."""
+    async with relive.connect(client, model="m") as session:
+        asking = asyncio.ensure_future(ask(session, 1))
+        while not asking.done() or session.state:  # noqa: ASYNC110
+            await asyncio.sleep(0.0)
+
+
+async def never_ends(client: Any) -> None:
+    """Comes to no end, and does not mind being cancelled."""
+    async with relive.connect(client, model="m") as session:
+        await ask(session, 1)
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1.0)
+
+
+@pytest.mark.parametrize("agent", [spin, never_ends])
+def test_one_that_hangs_by_itself_is_not_relive_s_fault(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "_STEPS", 0.1)
+    with pytest.raises(
+        AssertionError, match=rf"the application has not come to its end by .*(?s:.*){agent.__name__} is at "
+    ) as caught:
+        hold_agent(agent, Plan(seconds=70.0))
+    assert "P22" not in str(caught.value)
+    assert play_agent(agent, Plan(seconds=70.0)).violations == ()
+
+
+def test_one_that_waits_for_a_session_that_has_ended_is_let_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Inbox, "end", lambda *_: None)
+
+    async def listen(client: Any) -> None:
+        async with relive.connect(client, model="m") as session:
+            async for _ in session.receive():
+                pass
+
+    refused = plan(Step(fault=f.RefuseDial(403, times=1000), at=1.0), Step(fault=f.ResetPeer(), at=20.0))
+    with pytest.raises(AssertionError, match=r"has not come to its end (?s:.*)\nP22 .*still waits \(receive\)"):
+        hold_agent(listen, refused)
+
+
+def test_an_end_that_is_told_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def listen(client: Any) -> None:
+        async with relive.connect(client, model="m") as session:
+            with contextlib.suppress(relive.ReliveError):
+                await ask(session, 1)
+                await ask(session, 2)
+
+    refused = plan(Step(fault=f.RefuseDial(403, times=1000), at=1.0), Step(fault=f.ResetPeer(), at=10.05))
+    hold_agent(listen, refused)
+    closed = vars(relive.session)["_ReceiveClosed"]
+    monkeypatch.setattr(relive.session, "_receive_error", lambda _: closed())
+    with pytest.raises(AssertionError, match=r"^P22 .*receive raised SessionClosed, and it was SessionFailed"):
+        hold_agent(listen, refused)
 
 
 def test_one_that_raises_is_told() -> None:

@@ -71,7 +71,7 @@ class AgentHistory(History):
         self.error: BaseException | None = None
         "What it raised; of a skipped test (`pytest.skip`) that."
         self.late = ""
-        "Where it waited when it was stopped, because it had not come to an end long after the faults had."
+        "Where it waited when it was stopped: it had not come to an end long after the faults had, or could not."
         self.runs = 0
         "How often it was called: once more than it crashed."
         self.again: Literal["", "here", "elsewhere"] = ""
@@ -148,16 +148,16 @@ def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> Agent
     make_loop = partial(SimLoop, max_time=plan.seconds + 2 * RECOVERY + 1000.0, max_steps=_STEPS * most_steps(plan))
     try:
         with quiet(), asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(play.run())
-    except Halt as stuck:
-        if not play.over:  # else it is what cannot be ended of what is over
-            history.ended = stuck.time
-            history.violations = (Violation("P22", f"it hangs: {stuck}", stuck.time, -1),)
-            return history
+            try:
+                runner.run(play.run())
+            except Halt as stuck:
+                play.halted(stuck)
+    except Halt:
+        pass  # whoever cannot be cancelled is cut off when the loop is closed
     except SystemExit as error:  # asyncio lets it pass, out of all that there is
         history.error, history.ended = error, play.now()
-        return history
-    history.violations = check(history)
+    if play.over:
+        history.violations = check(history)
     return history
 
 
@@ -217,17 +217,16 @@ def _insist(history: AgentHistory) -> None:
     """
     from relive.testing.simulation.embedding_tell import named, told
 
-    wrong = ""
+    wrong: list[str] = []
     if history.late:
-        wrong = f"the application has not come to its end by {history.ended:.0f} s: {history.late}"
+        wrong.append(f"the application has not come to its end by {history.ended:.0f} s: {history.late}")
     elif history.error is not None and not history.gave_up:
-        wrong = f"the application raised {told(history.error)}"
-    elif history.violations:
-        wrong = "\n".join(named(history, broken) for broken in history.violations[:5])
-    elif not history.clients:
-        wrong = "the application opened no session with relive.connect: there is nothing to hold to a promise"
+        wrong.append(f"the application raised {told(history.error)}")
+    wrong += [named(history, broken) for broken in history.violations[:5]]
+    if not (wrong or history.clients):
+        wrong.append("the application opened no session with relive.connect: there is nothing to hold to a promise")
     if wrong:
-        raise AssertionError(wrong) from history.error
+        raise AssertionError("\n".join(wrong)) from history.error
 
 
 def _ask(claim: Claim, history: AgentHistory) -> None:

@@ -27,6 +27,16 @@ from relive.testing.simulation.plan import Client as Settings, Plan
 if TYPE_CHECKING:
     from relive.testing.simulation.embedding import AgentHistory
 
+
+def ends_are_told(facts: Facts) -> Iterator[Violation]:
+    """P22: whoever sends or receives after the end gets the error that fits it."""
+    for story in facts.stories:
+        right = "SessionFailed" if story.life.failure is not None else "SessionClosed"
+        for where, got in story.life.errors.items():
+            if got != right and not story.life.crashed:
+                yield story.wrong("P22", story.ended, f"{where} raised {got}, and it was {right}")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     noted,
     *checks_handles.CHECKS,
@@ -34,6 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *checks_retries.CHECKS,
     checks_ending.losses_pass_through_handle_expired,
     checks_ending.ends_in_time,
+    ends_are_told,
 )
 "Asked about each session by itself."
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from relive.testing.host_tls import TlsHost
 from relive.testing.links import Line
 from relive.testing.loop import SimLoop
-from relive.testing.loop_halts import describe_all
+from relive.testing.loop_halts import Halt, describe_all
 from relive.testing.network import SimNetwork
 from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.checks import noted
+from relive.testing.simulation.checks_facts import Facts
 from relive.testing.simulation.embedding import Agent, AgentHistory, make_client
 from relive.testing.simulation.embedding_tell import name_of
 from relive.testing.simulation.embedding_watch import DIALLING, PROCESS, Watch, watching
@@ -168,10 +170,18 @@ class Play:
             history.late = "; ".join(describe_all(await self._bury()))
         else:
             history.late = "; ".join(describe_all([task] if isinstance(task, asyncio.Task) else self._own()))
+            history.watch.look_for_waits()
             await self._bury()
         with suppress(Exception):
             await client.aio.aclose()
         return crash.result() if crash.done() else None
+
+    def halted(self, why: Halt) -> None:
+        """It cannot go on: note why, and what relive has to do with it."""
+        if not self.over:  # else it is about what cannot be ended of what is over
+            self.history.ended, self.history.late = self.now(), str(why)
+            self.history.watch.look_for_waits()
+            self.history.violations = tuple(noted(Facts(self.history)))
 
     def _begin(self, client: Client) -> asyncio.Future[object]:
         context = copy_context()

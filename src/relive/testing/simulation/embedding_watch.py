@@ -7,6 +7,7 @@ event loop alone. An application needs to know nothing of it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,7 +22,7 @@ from relive.core.compiled import Compiled
 from relive.core.events import CloseRequested
 from relive.core.journal import Frame
 from relive.core.table import TABLE
-from relive.errors import ReliveError, SessionFailed
+from relive.errors import SessionClosed, SessionFailed
 from relive.ports import Connection, Observer, Opening, Transport
 from relive.runtime.channel import Channel
 from relive.runtime.limiter import DialLimiter
@@ -29,7 +30,7 @@ from relive.runtime.runtime import Runtime
 from relive.testing import server_wire as wire
 from relive.testing.server_truth import Kind, Payload
 from relive.testing.simulation.embedding_store import WatchedStore
-from relive.testing.simulation.history import Dialled, History, Ledger, Life, Sent
+from relive.testing.simulation.history import CLOSING, Dialled, History, Ledger, Life, Sent
 from relive.testing.simulation.plan import Conversation
 from relive.testing.simulation.recording import Recording, Scribe
 from relive.testing.simulation.taps import TappedTransport
@@ -59,11 +60,22 @@ class Watched:
     "What was accepted, in order; of tool responses not."
     unsure: list[tuple[Kind, Payload]] = attrs.Factory(list[tuple[Kind, Payload]])
     "What may have been accepted: whoever sent it was cancelled."
+    waits: Counter[str] = attrs.Factory(Counter[str])
+    "How many wait for it: to send, to receive, to start or to close it."
 
     @property
     def life(self) -> Life:
         """What is known of it."""
         return self.scribe.life
+
+    @contextmanager
+    def waiting(self, what: str) -> Generator[None]:
+        """Somebody waits for it meanwhile."""
+        self.waits[what] += 1
+        try:
+            yield
+        finally:
+            self.waits[what] -= 1
 
 
 class OneProcess:
@@ -106,6 +118,14 @@ class Watch:
     def chance(self) -> int:
         """Where the backoff of the next session comes from."""
         return self.history.plan.stream("backoff").getrandbits(32) + len(self.sessions)
+
+    def look_for_waits(self) -> None:
+        """The application does not come to its end: write down who waits for a session although that has ended."""
+        for watched in self.sessions:
+            who = ", ".join(sorted(+watched.waits))
+            moves = self.history.of("step", watched.scribe.client)
+            if who and watched.runtime.lifecycle.final and moves and self.now() - moves[-1].at > CLOSING:
+                watched.scribe.note("wrong", "P22", f"somebody still waits ({who}) for a session that has ended")
 
     def kill(self) -> None:
         """The process has died: nothing that its sessions still do happens. Another one may begin."""
@@ -202,12 +222,14 @@ class WatchedRuntime(Runtime):
         if self.watched.scribe.mute:
             await asyncio.get_running_loop().create_future()  # the dead begin nothing
         self.watched.life.given = self.watch_over.history.name(handle)
-        await super().start(handle)
+        with self.watched.waiting("start"):
+            await super().start(handle)
 
     async def close(self) -> None:
         """End the session, and write down how it ends."""
         before = self.watch_over.now()
-        await super().close()
+        with self.watched.waiting("close"):
+            await super().close()
         if self.watched.life.ended is None:
             self.watched.life.closing = self.watch_over.now() - before
             self.watch_over.finish(self.watched)
@@ -224,8 +246,9 @@ class WatchedChannel(Channel):
         """Send, and write it down."""
         watched = self._watched
         try:
-            await super().send(frame)
-        except ReliveError as error:
+            with watched.waiting("send"):
+                await super().send(frame)
+        except (SessionClosed, SessionFailed) as error:
             self._failed("send", error)
             raise
         except asyncio.CancelledError:
@@ -254,8 +277,9 @@ class WatchedChannel(Channel):
     async def recv(self, decode: bool | None = None) -> Frame:
         """Receive, and write it down."""
         try:
-            frame = await super().recv(decode=False)
-        except ReliveError as error:
+            with self._watched.waiting("receive"):
+                frame = await super().recv(decode=False)
+        except (SessionClosed, SessionFailed) as error:
             self._failed("receive", error)
             raise
         assert isinstance(frame, bytes)
@@ -269,9 +293,9 @@ class WatchedChannel(Channel):
                     scribe.note("heard", name, list(cast("tuple[str, ...]", said)) if isinstance(said, tuple) else None)
         return frame.decode() if decode else frame
 
-    def _failed(self, where: str, error: ReliveError) -> None:
-        right = "SessionFailed" if isinstance(error, SessionFailed) else "SessionClosed"
-        self._watched.life.errors.setdefault(where, right)
+    def _failed(self, where: str, error: SessionClosed | SessionFailed) -> None:
+        got = "SessionFailed" if isinstance(error, SessionFailed) else "SessionClosed"
+        self._watched.life.errors.setdefault(where, got)
 
 
 def _items(frame: Frame) -> list[tuple[Kind, Payload]]:
