@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.genai import types
 from tests.cli.processes import run
 from tests.testing import agents
 
@@ -35,7 +38,7 @@ def held(agent: Any) -> str:
     with pytest.raises(AssertionError, match="went differently when it was run again, first here:") as caught:
         hold_agent(agent, PLAN, twice=True)
     said = str(caught.value)
-    assert f"hold_agent({agent.__name__}, Plan.from_json(" in said
+    assert f"hold_agent({agent.__qualname__}, Plan.from_json(" in said
     return said
 
 
@@ -53,6 +56,20 @@ def test_words_with_a_wall_clock_in_them_are_found_and_shown() -> None:
     assert one != other
     assert one[: one.index("it is 1")] == other[: other.index("it is 1")]
     assert "looks at a wall clock" in said
+
+
+def test_handles_are_compared_and_not_told() -> None:
+    handles = (f'a secret "{number}"' for number in itertools.count())
+
+    async def agent(client: Any) -> None:
+        await agents.say(client, "hello", session_resumption=types.SessionResumptionConfig(handle=next(handles)))
+
+    said = held(agent)
+    assert "secret" not in said
+    history = play_agent(agent, PLAN)
+    account = "\n".join(history.account())
+    assert history.secrets
+    assert not [handle for handle in history.secrets if handle in account or json.dumps(handle) in account]
 
 
 def test_what_the_model_is_told_before_anything_is_said_counts_and_long_lines_are_shown_where_they_differ() -> None:

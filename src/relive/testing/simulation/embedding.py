@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -57,6 +59,8 @@ LEFT_OUT: Final = frozenset(
 APPLICABLE: Final = tuple(name for name in FAULTS if name not in LEFT_OUT)
 "Names of the faults that are brought upon an application."
 _KEY: Final = "none"
+_HANDLE: Final = re.compile(r'"handle": ?("(?:[^"\\]|\\.)+")')
+"In the frame that begins a connection."
 _STEPS: Final = 10.0
 "So many times the steps of a simulation without the SDK: it takes more of them for a frame."
 
@@ -84,10 +88,19 @@ class AgentHistory(History):
     def sent(self, conn: int, frame: str | bytes, now: float) -> None:
         """The server was sent a frame."""
         text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+        if text.startswith('{"setup"'):
+            text = _HANDLE.sub(self._hide, text)
         self._frames.append((len(self.records), f"at {now:.6f} s, connection {conn} is sent {text}"))
 
+    def _hide(self, found: re.Match[str]) -> str:
+        """A handle in a frame, without telling it."""
+        return f'"handle": "{self.name(json.loads(found[1]))}"'
+
     def account(self) -> list[str]:
-        """All that must be the same when it is run again: the trace, the frames in it, and how it ended."""
+        """All that must be the same when it is run again: the trace, the frames in it, and how it ended.
+
+        Handles appear by fingerprint, as they do in traces.
+        """
         header, *lines = self.lines()
         found, frames = [header], self._frames.copy()
         for number, line in enumerate(lines):
