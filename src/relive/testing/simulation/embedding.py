@@ -136,11 +136,14 @@ class AgentHistory(History):
 
 
 def play_agent(agent: Agent, plan: Plan, *, model: Model | None = None) -> AgentHistory:
-    """Run an application through a plan, and return what happened. Of the plan, who says what (`talk`) is not used.
+    """Run an application through a plan, and return what happened.
 
     Args:
-        agent: the application, an async function. It must not depend on anything but its client and its event loop.
-        plan: what the service is like, and what goes wrong.
+        agent: the application, an async function. It must not depend on anything but its client and its event loop. Of
+            the client only the Live API works: nothing answers to what goes over HTTP, such as `generate_content`.
+        plan: what the service is like, and what goes wrong. Who says what (`talk`), with which settings (`client`), in
+            how many sessions (`herd`), and how long the model thinks (`service.thinking`) is the application's affair,
+            and its model's: these are not used.
         model: answers; by default one that echoes. If it failed, ``history.server.model_failure`` says how.
 
     What relive logs meanwhile is left out, unless the logger ``relive`` has been given a level.

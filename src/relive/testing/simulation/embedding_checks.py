@@ -65,7 +65,7 @@ def check(history: AgentHistory) -> tuple[Violation, ...]:
 def _plan_of(plan: Plan, watched: Watched) -> Plan:
     """The plan with what is true of this session's settings: what the plan says of them is not of an application."""
     settings = Settings(store=watched.stored, compressed=watched.runtime.transport.compressed)
-    return attrs.evolve(plan, client=settings)
+    return attrs.evolve(plan, client=settings, herd=1)
 
 
 def kept(facts: Facts, watched: Watched, *, slow_up: bool) -> Iterator[Violation]:
