@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, Final, cast
@@ -22,7 +22,7 @@ from relive.core.compiled import Compiled
 from relive.core.events import CloseRequested
 from relive.core.journal import Frame
 from relive.core.table import TABLE
-from relive.errors import SessionClosed, SessionFailed
+from relive.errors import CommandError, SessionClosed, SessionFailed
 from relive.ports import Connection, Observer, Opening, Transport
 from relive.runtime.channel import Channel
 from relive.runtime.limiter import DialLimiter
@@ -136,7 +136,8 @@ class Watch:
                 scribe.note("crash", life.state)
                 scribe.mute = True
                 if not runtime.lifecycle.final:
-                    runtime.tell(CloseRequested())  # else it would still set timers
+                    with suppress(CommandError):  # a table of its own may know a state that cannot be closed
+                        runtime.tell(CloseRequested())  # else it would still set timers
         self.process.dead = True
         self.process = OneProcess()
 
