@@ -19,7 +19,7 @@ from relive.testing.links import Line
 from relive.testing.loop import SimLoop
 from relive.testing.loop_halts import Halt, describe_all
 from relive.testing.network import SimNetwork
-from relive.testing.server import FakeLiveServer
+from relive.testing.server import FakeLiveServer, ServerOutput
 from relive.testing.simulation.alarm import Alarm
 from relive.testing.simulation.chaos import Chaos, Store
 from relive.testing.simulation.checks import noted
@@ -87,9 +87,9 @@ class Host(TlsHost):
                 self._dialled[self._numbers[ws]] = whose
         return refusal
 
-    async def _write(self, ws: ServerConnection, conn: int) -> None:
+    async def _write(self, ws: ServerConnection, conn: int, outgoing: asyncio.Queue[ServerOutput]) -> None:
         self._note_task()
-        await super()._write(ws, conn)
+        await super()._write(ws, conn, outgoing)
 
     def _note_task(self) -> None:
         task = asyncio.current_task()
