@@ -9,6 +9,7 @@ import pytest
 from relive.testing.simulation.campaign import attempt
 from relive.testing.simulation.faults import (
     Close,
+    CloseAfterSetup,
     CloseInSetup,
     Crash,
     Duplicate,
@@ -279,6 +280,12 @@ FOUND: Final = {
             Step(fault=RejectHandles(), at=20.0), Step(fault=Close(), at=20.1), Step(fault=Crash("kept", 1.0), at=50.0),
             Step(fault=Unsolicited("dead_handle"), at=66.0), Step(fault=Close(), at=66.1),
         ),
+    ),
+    # P3: a false alarm, one in twenty thousand sessions: the notice that a handle is condemned came after the next
+    # connection was lost, in the same instant.
+    "a connection is lost in the instant in which a handle is condemned": Plan(
+        seconds=290.0, service=Service(setup=0.0),
+        steps=(Step(fault=CloseAfterSetup("context_exhausted", after=0.0), at=1.0, times=3),),
     ),
     # P17: false alarms, five in two hundred thousand sessions. Where a setup takes no time the next loss, or the end of
     # the context with the calls that it knows, may come in the same instant as the loss before.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from typing import Any, Final
 
 import attrs
@@ -216,25 +217,26 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         left: float | None = None
         presented, strikes = "", Counter[str]()
-        last: Record | None = None
+        since: float | None = None
+        resumes: float = inf
         for record in story.walk:
             if record.kind == "open":
                 presented = record.data[1] or ""
             elif record.kind == "step":
-                last = record
                 if record.what == "CheckpointReceived":
                     presented = ""
                 elif is_cut(record):
                     strikes[presented] += 1
                 if is_loss(record):
                     left = record.at
-            elif record.kind == "notice" and record.what == "handle_quarantined" and last is not None:
-                if record.data == "expired" and left is not None:
-                    age = max(facts.wall(record.at), facts.wall(record.at - EPS)) - facts.wall_at_least(left)
+                if record.data[1] == "HANDLE_EXPIRED":  # its notice may come after other steps
+                    since, resumes = left, strikes[presented] if is_cut(record) else inf
+            elif record.kind == "notice" and record.what == "handle_quarantined":
+                if record.data == "expired" and since is not None:
+                    age = max(facts.wall(record.at), facts.wall(record.at - EPS)) - facts.wall_at_least(since)
                     if age < policy.handle_ttl - EPS:
                         yield story.wrong("P3", record.at, f"a handle was given up for its age, which was {age:.1f} s")
-                resumes = strikes[presented]
-                if record.data == "quarantined" and is_cut(last) and resumes < policy.handle_strikes:
+                if record.data == "quarantined" and resumes < policy.handle_strikes:
                     yield story.wrong(
                         "P3", record.at, f"a handle was given up after {resumes} resumes that came to nothing"
                     )
