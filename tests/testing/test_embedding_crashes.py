@@ -205,3 +205,24 @@ def test_a_task_that_outlives_the_application_is_told() -> None:
     assert "stubborn is at " in history.late
     with pytest.raises(AssertionError, match=r"has not come to its end .*stubborn is at .*asyncio\.sleep\(1\.0\)"):
         hold_agent(agent, plan())
+
+
+def test_a_session_that_is_taken_while_no_connection_is_up_says_so_and_is_closed() -> None:
+    """It has nothing to be blamed for, and neither has relive: somebody else goes on with the conversation."""
+    store = relive.MemoryStore(wall=LoopClock().wall)
+    taken: list[tuple[str, str]] = []
+
+    async def agent(client: Any) -> None:
+        async with relive.connect(client, model="m", store=store, key="k", owner="first") as session:
+            await ask(session, "who is there?")
+            await asyncio.sleep(10.0)  # there is no way to the server any more
+            await store.delete("k")
+            await store.claim("k", "second", ttl=60.0)
+            await store.save("k", Checkpoint("theirs"), generation=(2, 1), ttl=60.0)
+            try:
+                await ask(session, "still there?")
+            except relive.SessionFailed as error:
+                taken.append((error.failure.cause, session.state))
+
+    hold_agent(agent, plan(Step(fault=f.RefuseDial(times=40), at=6.0), Step(fault=f.ResetPeer(), at=6.0)))
+    assert taken == [("session_taken", "CLOSED")]
