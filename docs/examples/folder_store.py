@@ -9,11 +9,11 @@ import asyncio
 import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from relive.clock import wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.ports import Stored
 from relive.stores.record import Record, decode_record, encode_record, until
@@ -22,7 +22,7 @@ from relive.stores.record import Record, decode_record, encode_record, until
 class FolderStore:
     """Keeps each conversation in a file that its owner alone can read. Not for network file systems."""
 
-    def __init__(self, folder: Path, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, *, wall: Callable[[], float] = wall_clock) -> None:
         self._folder = folder
         self._wall = wall
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,10 +9,17 @@ import time
 from relive.ports import Clock
 
 
-class LoopClock:
-    """The loop's own time, so that a loop with virtual time brings everything with it.
+def wall_clock() -> float:
+    """Wall-clock seconds: of the loop that runs in this thread, if it has a clock of its own (a method ``wall``)."""
+    try:
+        wall = getattr(asyncio.get_running_loop(), "wall", None)
+    except RuntimeError:  # none runs here
+        wall = None
+    return wall() if wall is not None else time.time()
 
-    A loop that knows a wall clock of its own (a method ``wall()``) is asked for that as well.
+
+class LoopClock:
+    """The loop's own time, so that a loop with virtual time brings everything with it: see `wall_clock`.
 
     Args:
         seed: makes the jitter repeatable; None draws it from the system.
@@ -28,8 +35,7 @@ class LoopClock:
 
     def wall(self) -> float:
         """Wall-clock seconds."""
-        wall = getattr(asyncio.get_running_loop(), "wall", None)
-        return wall() if wall is not None else time.time()
+        return wall_clock()
 
     def jitter(self) -> float:
         """A random number from 0 to 1."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.runtime.puppets import now, simulated
 
-from relive.clock import LoopClock
+from relive.clock import LoopClock, wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.stores.memory import MemoryStore
 
@@ -26,6 +26,22 @@ async def test_a_clock_shows_the_loop_s_time_and_the_wall_that_the_loop_knows() 
 async def test_on_a_loop_without_a_wall_clock_the_system_s_is_read() -> None:
     before = time.time()
     assert before <= LoopClock().wall() <= time.time()
+    assert before <= await asyncio.to_thread(wall_clock) <= time.time()  # no loop runs there
+
+
+@simulated
+async def test_a_store_goes_by_the_wall_clock_of_the_loop() -> None:
+    """So that what it keeps runs out in virtual time as well."""
+    store = MemoryStore()
+    assert await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=10.0)
+    await asyncio.sleep(9.0)
+    stored = await store.load("ada")
+    assert stored is not None
+    assert stored.checkpoint == Checkpoint("one")
+    await asyncio.sleep(2.0)
+    stored = await store.load("ada")
+    assert stored is not None
+    assert stored.checkpoint is None
 
 
 def test_a_seed_makes_chance_repeatable() -> None:

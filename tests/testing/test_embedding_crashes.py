@@ -12,7 +12,6 @@ from google.genai import types
 from tests.testing.test_embedding_sessions import plan
 
 import relive
-from relive.clock import LoopClock
 from relive.core.checkpoint import Checkpoint
 from relive.ports import Lease
 from relive.testing.simulation import faults as f
@@ -87,7 +86,7 @@ class Diary(relive.MemoryStore):
     """Takes its time, and writes down what it is asked to do."""
 
     def __init__(self) -> None:
-        super().__init__(wall=LoopClock().wall)
+        super().__init__()
         self.log: list[tuple[float, str]] = []
 
     async def save(self, key: str, checkpoint: Checkpoint, *, generation: tuple[int, int], ttl: float) -> bool:
@@ -209,7 +208,7 @@ def test_a_task_that_outlives_the_application_is_told() -> None:
 
 def test_a_session_that_is_taken_while_no_connection_is_up_says_so_and_is_closed() -> None:
     """It has nothing to be blamed for, and neither has relive: somebody else goes on with the conversation."""
-    store = relive.MemoryStore(wall=LoopClock().wall)
+    store = relive.MemoryStore()
     taken: list[tuple[str, str]] = []
 
     async def agent(client: Any) -> None:

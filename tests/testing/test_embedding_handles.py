@@ -14,7 +14,6 @@ from google.genai import types
 from tests.testing.test_embedding_sessions import plan
 
 import relive
-from relive.clock import LoopClock
 from relive.core.checkpoint import Checkpoint
 from relive.core.events import CheckpointLoaded
 from relive.core.journal import Journal, Replay
@@ -42,7 +41,7 @@ async def chat(session: relive.Session, words: str, turns: int = 4, pause: float
 
 
 def memory() -> relive.MemoryStore:
-    return relive.MemoryStore(wall=LoopClock().wall)
+    return relive.MemoryStore()
 
 
 def kept(*, owner: str | None = None, make: Callable[[], relive.MemoryStore] = memory) -> Agent:

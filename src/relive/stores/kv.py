@@ -6,11 +6,11 @@ Nothing of that library is imported here: a store is known by what it can do.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
+from relive.clock import wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.ports import HandleStore, Stored
 from relive.stores.record import Record, decode_record, encode_record, unreadable, until
@@ -47,10 +47,10 @@ class KvStore:
     Args:
         store: it stays yours; close it yourself.
         collection: where in it the sessions are kept.
-        wall: the wall clock, in seconds.
+        wall: the wall clock, in seconds; by default that of the running loop, if it has one.
     """
 
-    def __init__(self, store: KeyValue, *, collection: str = "relive", wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: KeyValue, *, collection: str = "relive", wall: Callable[[], float] = wall_clock) -> None:
         self._store = store
         self._collection = collection
         self._wall = wall

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from relive.clock import wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
 from relive.stores.record import Record, until
@@ -14,10 +14,11 @@ class MemoryStore:
     """Keeps checkpoints, and who owns which session, in a dictionary.
 
     Args:
-        wall: the wall clock, in seconds; what has outlived its time to live by it is not handed out.
+        wall: the wall clock, in seconds, by which times to live run out; by default that of the running loop, if it has
+            one.
     """
 
-    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, wall: Callable[[], float] = wall_clock) -> None:
         self._wall = wall
         self._records: dict[str, Record] = {}
 

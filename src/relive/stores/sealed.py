@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import attrs
 
+from relive.clock import wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.errors import SettingError, StoreUnreadable
 from relive.extras import extra
@@ -45,14 +45,14 @@ class SealedStore:
         inner: any store. It is closed with this one.
         keys: Fernet keys. The first seals, all of them open: to change keys, put the new one in front, and remove the
             old one when what it sealed has run out.
-        wall: the wall clock, in seconds.
+        wall: the wall clock, in seconds; by default that of the running loop, if it has one.
 
     Raises:
         SettingError: there is no key, or one that is none.
     """
 
     def __init__(
-        self, inner: HandleStore, keys: Sequence[str | bytes], *, wall: Callable[[], float] = time.time
+        self, inner: HandleStore, keys: Sequence[str | bytes], *, wall: Callable[[], float] = wall_clock
     ) -> None:
         self._inner = inner
         self._wall = wall

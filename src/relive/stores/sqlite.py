@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from relive.clock import wall_clock
 from relive.core.checkpoint import Checkpoint
 from relive.errors import StoreUnavailable
 from relive.ports import Browsable, Entry, HandleStore, Lease, Leases, Stored
@@ -32,12 +32,12 @@ class SqliteStore:
 
     Args:
         path: of the file. Two more lie beside it while it is in use, ``-wal`` and ``-shm``; they hold handles, too.
-        wall: the wall clock, in seconds.
+        wall: the wall clock, in seconds; by default that of the running loop, if it has one.
         patience: seconds to wait for another process that is writing.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, wall: Callable[[], float] = time.time, patience: float = 1.0
+        self, path: str | os.PathLike[str], *, wall: Callable[[], float] = wall_clock, patience: float = 1.0
     ) -> None:
         self.path = Path(path).absolute()
         self._wall = wall

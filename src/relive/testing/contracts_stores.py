@@ -34,8 +34,8 @@ _ALIKE: Final = ("ada", "Ada", "ada ", " ada", "ad\u00e0", "ada\u0300", "x" * 20
 "Keys of different sessions, which some databases take for the same."
 _OTHER_CLOCK: Final = (
     "a checkpoint is not handed out after its time to live: this store's clock does not go with the time that passes "
-    "here. In virtual time give it the loop's wall clock, as in MemoryStore(wall=asyncio.get_running_loop().wall); "
-    "else let check_store(sleep=…) move its clock"
+    "here. In virtual time it needs the loop's wall clock, which is relive.clock.wall_clock, as in "
+    "MemoryStore(wall=wall_clock); else let check_store(sleep=…) move its clock"
 )
 _ROUNDS: Final = 10
 _RACERS: Final = 8
@@ -52,7 +52,7 @@ async def check_store(
 
     Args:
         make_store: makes a store that holds nothing under the keys ``relive-check-…``; may be an async function. In
-            virtual time the store needs the loop's wall clock: ``MyStore(wall=asyncio.get_running_loop().wall)``.
+            virtual time the store needs the loop's wall clock, as our own have it: `relive.clock.wall_clock`.
         ttl: seconds of a time to live that is waited for; the shortest that the store can tell from none.
         sleep: lets so many seconds pass on the store's clock.
         shared: refuse stores that do not see what the others saved, as those of two processes must.
