@@ -18,7 +18,7 @@ from relive.testing import Closes, EchoModel, FakeLiveServer, Limits, Say, Serve
         (ServerScript, "stray_tool_response", "drop", "one of 'ignore', 'swallow'"),
         (Updates, "while_busy", "busy", "one of 'silent', 'empty', 'not_resumable', 'handle'"),
         (Updates, "index", "wrong", "one of 'none', 'missing', 'repeated', 'backwards', 'too_high'"),
-        (Updates, "every_seconds", 1e-9, "a number from 0.01 to 1e+09"),
+        (Updates, "every_seconds", 1e-9, "a number from 1e-06 to 1e+09"),
         (Updates, "every_frames", 0, "a whole number from 1 to 1e+09"),
         (Updates, "late", -1.0, "a number from 0 to 1e+09"),
         (Updates, "first_after", math.inf, "a number from 0 to 1e+09"),

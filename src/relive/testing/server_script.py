@@ -24,7 +24,7 @@ from relive.testing.server_script_fields import (
     is_set_of_names,
     maybe,
 )
-from relive.testing.simulation.bounds import BYTES, EVER, OFTEN, Number
+from relive.testing.simulation.bounds import BYTES, EVER, Number
 
 CloseCause: TypeAlias = tuple[int, str]
 "Close code and reason. Code 1006 is never sent on a wire: it stands for a TCP reset without a close frame."
@@ -93,7 +93,7 @@ class Updates:
     "Seconds between `turnComplete` and that update."
     first_after: float | None = maybe(None, _SECONDS)
     "Seconds between `setupComplete` of a *fresh* session and a first update; None: none."
-    every_seconds: float | None = maybe(None, Number(OFTEN, EVER))
+    every_seconds: float | None = maybe(None, _LASTS)
     "Seconds between two updates; None: no such rhythm."
     every_frames: int | None = maybe(None, _COUNT)
     "One update after this many consumed client messages of a connection; None: no such rhythm."
