@@ -11,11 +11,12 @@ from relive.testing.links import Network
 from relive.testing.server import FakeLiveServer
 from relive.testing.server_script import ServerScript
 from relive.testing.simulation import faults as f
-from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.chaos import Chaos
 from relive.testing.simulation.history import History
 from relive.testing.simulation.outcome import Level
 from relive.testing.simulation.plan import Plan, Service, Step
 from relive.testing.simulation.simulate import play
+from relive.testing.simulation.stage import Store
 
 
 class Stage:

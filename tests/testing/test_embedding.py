@@ -13,10 +13,10 @@ import attrs
 import pytest
 from google.genai import types
 from hypothesis.errors import UnsatisfiedAssumption
+from tests.simulation.planted import the_first_replayed_frame_is_dropped
 
 import relive
 import relive.session
-from relive.core.journal import Journal, Replay
 from relive.runtime.inbox import Inbox
 from relive.testing.simulation import embedding, faults as f
 from relive.testing.simulation.checks_facts import Facts
@@ -83,13 +83,6 @@ def test_promises_hold_for_an_application_whatever_happens(index: int) -> None:
 
 
 def test_a_frame_that_relive_forgets_is_found_in_the_application_s_own_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Journal.rewind
-
-    def rewind(self: Journal, replay: Replay) -> None:
-        whole(self, replay)
-        if replay.again:
-            self.waiting_bytes -= len(self.waiting.pop(0).frame)
-
     async def talk(client: Any) -> None:
         async with relive.connect(client, model="m") as session:
             for number in range(60):
@@ -97,7 +90,7 @@ def test_a_frame_that_relive_forgets_is_found_in_the_application_s_own_history(m
                 await asyncio.sleep(1.0)
 
     hold_agent(talk, plan(Step(fault=f.ResetPeer(), at=30.5)))
-    monkeypatch.setattr(Journal, "rewind", rewind)
+    the_first_replayed_frame_is_dropped(monkeypatch)
     with pytest.raises(AssertionError, match=r"P13 .*never consumed"):
         hold_agent(talk, plan(Step(fault=f.ResetPeer(), at=30.5)))
 

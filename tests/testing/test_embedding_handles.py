@@ -11,12 +11,12 @@ from typing import Any, Literal
 import attrs
 import pytest
 from google.genai import types
+from tests.simulation.planted import the_first_replayed_frame_is_dropped
 from tests.testing.test_embedding_sessions import plan
 
 import relive
 from relive.core.checkpoint import Checkpoint
 from relive.core.events import CheckpointLoaded
-from relive.core.journal import Journal, Replay
 from relive.ports import Stored
 from relive.runtime import keeper
 from relive.runtime.keeper import Keeper
@@ -121,13 +121,6 @@ def test_nor_is_it_whatever_happens(make: Callable[[], Agent], part: int) -> Non
 
 
 def test_what_is_lost_between_crashes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Journal.rewind
-
-    def rewind(self: Journal, replay: Replay) -> None:
-        whole(self, replay)
-        if replay.again:
-            self.waiting_bytes -= len(self.waiting.pop(0).frame)
-
     def talk() -> Agent:
         store, runs = memory(), itertools.count()
 
@@ -145,7 +138,7 @@ def test_what_is_lost_between_crashes_is_found(monkeypatch: pytest.MonkeyPatch) 
     crashes = Step(fault=f.Crash(), at=30.0, times=2, every=30.0)
     lossy = plan(crashes, Step(fault=f.ResetPeer(), at=80.5))
     hold_agent(talk(), lossy)
-    monkeypatch.setattr(Journal, "rewind", rewind)
+    the_first_replayed_frame_is_dropped(monkeypatch)
     with pytest.raises(AssertionError, match=r"^session 2: P13 .*1 items were never consumed.* audio b'2 "):
         hold_agent(talk(), lossy)
 

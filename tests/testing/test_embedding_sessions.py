@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import pytest
 from google.genai import types
+from tests.simulation.planted import the_first_replayed_frame_is_dropped
 
 import relive
-from relive.core.journal import Journal, Replay
 from relive.runtime.limiter import DialLimiter
 from relive.testing.simulation import faults as f
 from relive.testing.simulation.draw import draw
@@ -111,13 +111,6 @@ def test_a_connection_that_is_none_of_relive_s_is_nobody_s() -> None:
 
 
 def test_what_one_of_them_loses_is_found_and_said_of_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Journal.rewind
-
-    def rewind(self: Journal, replay: Replay) -> None:
-        whole(self, replay)
-        if replay.again:
-            self.waiting_bytes -= len(self.waiting.pop(0).frame)
-
     async def talk(client: Any, caller: int) -> None:
         async with relive.connect(client, model="m") as session:
             for number in range(60 if caller else 20):
@@ -125,7 +118,7 @@ def test_what_one_of_them_loses_is_found_and_said_of_that_one(monkeypatch: pytes
                 await session.send_realtime_input(audio=types.Blob(data=sound, mime_type="audio/pcm"))
                 await asyncio.sleep(1.0)
 
-    monkeypatch.setattr(Journal, "rewind", rewind)
+    the_first_replayed_frame_is_dropped(monkeypatch)
     with pytest.raises(AssertionError, match=r"^session 1: P13 .*1 items were never consumed.* audio b'1 ") as caught:
         hold_agent(at_once(2, talk), plan(Step(fault=f.ResetPeer(), at=30.5)))
     said = str(caught.value)

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
+from tests.simulation.planted import the_first_replayed_frame_is_dropped
 
 import relive
-from relive.core.journal import Journal, Replay
 from relive.testing.stateful import LiveSessionMachine, RelayAgent
 from relive.testing.strategies import patient
 
@@ -133,13 +133,6 @@ def test_an_application_that_does_not_report_its_steps_is_told_how() -> None:
 
 def test_a_journal_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first frame that should be sent again is dropped."""
-    whole = Journal.rewind
-
-    def rewind(self: Journal, replay: Replay) -> None:
-        whole(self, replay)
-        if replay.again:
-            self.waiting_bytes -= len(self.waiting.pop(0).frame)
-
-    monkeypatch.setattr(Journal, "rewind", rewind)
+    the_first_replayed_frame_is_dropped(monkeypatch)
     with pytest.raises(AssertionError, match=r"not all that was|the server consumed"):
         run_state_machine_as_test(LiveSessionMachine, settings=MANY)

@@ -22,8 +22,6 @@ from relive.testing.simulation.plan import Plan, Step
 from relive.testing.simulation.spells import Spells
 from relive.testing.simulation.stage import Stage, Store
 
-__all__ = ["Chaos", "Stage", "Store"]
-
 GARBAGE: Final[dict[str, str | bytes]] = {
     "not_json": '{"serverContent": {"modelTurn": ',
     "not_an_object": '["serverContent"]',
@@ -140,8 +138,7 @@ class Chaos:
         server.script = self._base
         server.forget_plans()
         stage.network.heal()
-        stage.store.delay = stage.store.hook_delay = 0.0
-        stage.store.failing = False
+        self._set_store(attrs.asdict(_USUAL))
         stage.flush()
 
     def _clock(self, now: float) -> float:

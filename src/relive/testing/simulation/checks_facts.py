@@ -20,7 +20,7 @@ from relive.testing.server_record import Admission
 from relive.testing.server_truth import Session, Snapshot
 from relive.testing.simulation.history import History, Ledger, Life, Record
 from relive.testing.simulation.outcome import Violation
-from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.plan import UNKNOWN, Plan
 
 EPS: Final = 1e-6
 "Seconds that rounding may make of nothing."
@@ -203,7 +203,7 @@ class Facts:
     def given(self, story: Story) -> str | None:
         """The handle, by its name, that an application gave to begin with."""
         if self.plan.client.handle and story.life.number == 1:
-            return self.history.name("not-known-to-this-server")
+            return self.history.name(UNKNOWN)
         return story.life.given
 
     def admitted(self, story: Story) -> Iterator[tuple[int, Admission]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from math import inf
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from relive.core.checkpoint import digest
 from relive.testing.simulation.checks_connections import is_cut, is_loss
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
@@ -93,7 +93,7 @@ def _store_after(facts: Facts, story: Story) -> str:
 
 def _digest(facts: Facts, name: str) -> str:
     found = next((handle for handle in facts.history.secrets if facts.history.name(handle) == name), "")
-    return hashlib.sha256(found.encode()).hexdigest()[:10]
+    return digest(found)[:10]
 
 
 def _follow(facts: Facts, story: Story, hand: _Hand) -> Iterator[Violation]:

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 from relive.core.policy import Policy
 from relive.ports import Said
-from relive.testing.simulation.chaos import Store
 from relive.testing.simulation.core_dial import Limiter
 from relive.testing.simulation.core_host import Host
 from relive.testing.simulation.core_process import Process
@@ -17,14 +16,14 @@ from relive.testing.simulation.core_session import Session
 from relive.testing.simulation.core_time import Timeline, at_once, nap
 from relive.testing.simulation.history import History, Ledger, Life
 from relive.testing.simulation.live import PATIENCE, RECOVERY, SEED
-from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.plan import UNKNOWN, Plan
 from relive.testing.simulation.recording import Scribe, SimulatedStore
+from relive.testing.simulation.stage import Store
 from relive.testing.simulation.user import User
 
 # As at the runtime level.
 _POLL: Final = 5.0
 _LOOK: Final = 0.5
-_UNKNOWN: Final = "not-known-to-this-server"
 
 
 class World(Protocol):
@@ -64,7 +63,7 @@ class Client:
 
     def begin(self) -> None:
         """Begin the first life."""
-        self._start(_UNKNOWN if self._world.plan.client.handle else None)
+        self._start(UNKNOWN if self._world.plan.client.handle else None)
 
     def crash(self, store: str, down: float) -> None:
         """Kill the process, and start another so many seconds later."""

@@ -21,7 +21,7 @@ from relive.testing.links import Line, Network
 from relive.testing.loop import WALL_EPOCH
 from relive.testing.loop_halts import Deadlock, TimeLimit
 from relive.testing.server import FakeLiveServer
-from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.chaos import Chaos
 from relive.testing.simulation.core_client import Client
 from relive.testing.simulation.core_dial import Limiter
 from relive.testing.simulation.core_host import Host
@@ -33,6 +33,7 @@ from relive.testing.simulation.live import RECOVERY
 from relive.testing.simulation.plan import Plan
 from relive.testing.simulation.recording import SimulatedStore
 from relive.testing.simulation.script import script_of
+from relive.testing.simulation.stage import Store
 
 _Due: TypeAlias = tuple[float, int, Callable[[], int], Callable[[], object]]
 "When something is due, its place among what is due then, its place if one asks again, and the thing to do."

@@ -21,7 +21,7 @@ from relive.testing.loop_halts import Halt, describe_all
 from relive.testing.network import SimNetwork
 from relive.testing.server import FakeLiveServer, ServerOutput
 from relive.testing.simulation.alarm import Alarm
-from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.chaos import Chaos
 from relive.testing.simulation.checks import noted
 from relive.testing.simulation.checks_facts import Facts
 from relive.testing.simulation.embedding import Agent, AgentHistory, make_client
@@ -29,6 +29,7 @@ from relive.testing.simulation.embedding_tell import name_of
 from relive.testing.simulation.embedding_watch import DIALLING, PROCESS, Watch, watching
 from relive.testing.simulation.history import Dialled
 from relive.testing.simulation.live import RECOVERY
+from relive.testing.simulation.stage import Store
 
 if TYPE_CHECKING:
     from google.genai import Client

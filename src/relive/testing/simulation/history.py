@@ -192,10 +192,11 @@ class History:
     Args:
         plan: what was to happen.
         server: the ground truth.
-        keep: whether to keep all records (for a trace, for checkers that look at single ones), or only count.
+        scale: None if its times are those of a simulation; else a machine made them, so many times faster than the plan
+            was written: they prove nothing.
     """
 
-    def __init__(self, plan: Plan, server: FakeLiveServer) -> None:
+    def __init__(self, plan: Plan, server: FakeLiveServer, *, scale: float | None = None) -> None:
         self.plan = plan
         self.server = server
         self.records: list[Record] = []
@@ -205,8 +206,7 @@ class History:
         self.faults: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         "What happened at least sometimes: see `sometimes`."
-        self.scale: float | None = None
-        "None: its times are those of a simulation. Else a machine made them, so many times faster: they prove nothing."
+        self.scale = scale
         self.began = 0.0
         "The clock at the beginning."
         self.ended = 0.0

@@ -14,12 +14,13 @@ from relive.runtime.runtime import Runtime
 from relive.testing.links import Line, Network
 from relive.testing.server import FakeLiveServer
 from relive.testing.simulation.alarm import Alarm
-from relive.testing.simulation.chaos import Chaos, Store
+from relive.testing.simulation.chaos import Chaos
 from relive.testing.simulation.history import History, Ledger, Life
-from relive.testing.simulation.plan import Plan
+from relive.testing.simulation.plan import UNKNOWN, Plan
 from relive.testing.simulation.process import Process
 from relive.testing.simulation.recording import Recording, Scribe, SimulatedStore
 from relive.testing.simulation.script import script_of
+from relive.testing.simulation.stage import Store
 from relive.testing.simulation.user import User
 from relive.testing.simulation.voices import Voice
 
@@ -41,15 +42,21 @@ class Live(ABC):
     """A simulation in progress: the stage of its chaos."""
 
     def __init__(
-        self, plan: Plan, *, recovery: float = RECOVERY, patience: float = PATIENCE, look: float = _LOOK
+        self,
+        plan: Plan,
+        *,
+        recovery: float = RECOVERY,
+        patience: float = PATIENCE,
+        look: float = _LOOK,
+        scale: float | None = None,
     ) -> None:
         self.plan = plan
         self.policy = plan.client.make_policy()
-        script = script_of(plan)
+        script = script_of(plan, scale or 1.0)
         self.server = FakeLiveServer(script, seed=plan.stream("server").getrandbits(32))
         self.network = Network(plan.stream("network"), latency=plan.service.latency)
         self.store = Store()
-        self.history = History(plan, self.server)
+        self.history = History(plan, self.server, scale=scale)
         self.chaos = Chaos(plan, self, self.history, script)
         self._recovery, self._patience, self._look = recovery, patience, look
         self.loop: asyncio.AbstractEventLoop
@@ -126,7 +133,7 @@ class Live(ABC):
 
     async def _client(self, ledger: Ledger) -> None:
         """Be one client, through all its processes."""
-        handle = "not-known-to-this-server" if self.plan.client.handle else None
+        handle = UNKNOWN if self.plan.client.handle else None
         while True:
             process = self._start(ledger)
             self._ends[ledger.number] = end = self.loop.create_future()

@@ -37,6 +37,8 @@ from relive.testing.simulation.bounds import (
 )
 from relive.testing.simulation.faults import FAULTS, Fault
 
+UNKNOWN: Final = "not-known-to-this-server"
+"The handle of `Client.handle`."
 _TURN: Final = 10.0  # messages that a turn, or a connection, costs as much as, whatever is said in it
 VERSION: Final = 1
 "Of the format. A plan of a newer one is refused."

@@ -19,8 +19,8 @@ from relive.core.table import TABLE
 from relive.ports import Connection, ConnectionGone, Notice, Opening, Stored
 from relive.stores.memory import MemoryStore
 from relive.testing.host_memory import MemoryLink
-from relive.testing.simulation.chaos import Store
 from relive.testing.simulation.history import Dialled, History, Life
+from relive.testing.simulation.stage import Store
 from relive.testing.simulation.user import CHUNK, hear, message_of
 from relive.transports.memory import MemoryTransport
 

@@ -24,12 +24,10 @@ from relive.testing.host_tls import TlsHost
 from relive.testing.links import Line
 from relive.testing.proxy import Proxy
 from relive.testing.simulation import faults as f
-from relive.testing.simulation.chaos import Chaos
 from relive.testing.simulation.history import Dialled, History
 from relive.testing.simulation.live import MODEL, Live
 from relive.testing.simulation.plan import AudioSchedule, Client, Plan
 from relive.testing.simulation.recording import Scribe
-from relive.testing.simulation.script import script_of
 from relive.testing.simulation.taps import TappedTransport
 from relive.testing.simulation.voices import SdkVoice, Voice
 from relive.transports.genai import GenaiTransport
@@ -113,11 +111,7 @@ class _OverSockets(Live):
 
     def __init__(self, plan: Plan) -> None:
         self._step = 0.0
-        super().__init__(plan, recovery=_RECOVERY, patience=_PATIENCE, look=_LOOK)
-        self.history.scale = SCALE
-        script = script_of(plan, SCALE)  # one of a plan that nobody scaled has another pace without audio
-        self.server.script = script
-        self.chaos = Chaos(plan, self, self.history, script)
+        super().__init__(plan, recovery=_RECOVERY, patience=_PATIENCE, look=_LOOK, scale=SCALE)
         self._host: TlsHost
         self._proxies: list[Proxy] = []
         self._clients: list[Any] = []
