@@ -22,7 +22,7 @@ from relive.testing.simulation.checks_facts import Facts
 from relive.testing.simulation.checks_handles import _digest, saves_in_order
 from relive.testing.simulation.faults import Burst, Clog, Close, Crash, HangDial, Silence, StopReading
 from relive.testing.simulation.history import History, Record, Refused
-from relive.testing.simulation.plan import Client, Plan
+from relive.testing.simulation.plan import Client, Plan, Service, Turn
 from relive.testing.simulation.process import Process
 from relive.testing.simulation.runtime_level import play
 from relive.testing.simulation.user import User
@@ -127,6 +127,18 @@ def test_calls_that_a_first_loss_rolled_back_are_told_also_after_a_second() -> N
     edit(history, is_("heard", "cancelled"), gone)
     found = list(checks_output.losses_are_told(Facts(history)))
     assert [violation.at for violation in found] == [10.5]
+
+
+def test_a_turn_that_does_not_come_back_is_ended_at_once_but_for_the_time_that_a_machine_takes() -> None:
+    covered = Service(connection=None, every=2.0, while_busy="handle", late=0.0)
+    history = play(plan((14.1, Close()), turns=(Turn(answer=10.0),), service=covered))
+    assert not list(checks_output.losses_are_told_in_order(Facts(history)))
+    edit(history, is_("made", "turn_complete"), later(0.001))
+    assert [violation.promise for violation in checks_output.losses_are_told_in_order(Facts(history))] == ["P17"]
+    history.scale = 200.0
+    assert not list(checks_output.losses_are_told_in_order(Facts(history)))
+    edit(history, is_("made", "turn_complete"), gone)
+    assert [violation.promise for violation in checks_output.losses_are_told_in_order(Facts(history))] == ["P17"]
 
 
 def test_a_call_is_delivered_when_it_is_read() -> None:

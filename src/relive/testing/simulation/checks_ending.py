@@ -108,15 +108,14 @@ def the_hook_is_asked_once(facts: Facts) -> Iterator[Violation]:
     for story in facts.stories:
         losses = [step for step in story.moves if step.data[1] == "HANDLE_EXPIRED"]
         asked = story.kinds["asked"]
-        late = EPS if facts.history.scale is None else 1.0  # a machine takes its time
-        at_once = all(abs(loss.at - ask.at) <= late for loss, ask in zip(losses, asked, strict=False))
+        at_once = all(abs(loss.at - ask.at) <= facts.late for loss, ask in zip(losses, asked, strict=False))
         if client.hook != "none" and (len(losses) != len(asked) or not at_once):
             crashed = story.life.crashed and len(losses) == len(asked) + 1
             at_end = bool(losses) and losses[-1].at >= (story.closed_at or story.ended) - EPS
             if not crashed and not (at_end and len(losses) == len(asked) + 1):
                 yield story.wrong("P19", story.ended, f"{len(losses)} losses of context, asked {len(asked)} times")
         for one, next_ in pairwise(story.moves):
-            if one.data[1] == "HANDLE_EXPIRED" and next_.at - one.at > policy.seed_timeout + late:
+            if one.data[1] == "HANDLE_EXPIRED" and next_.at - one.at > policy.seed_timeout + facts.late:
                 yield story.wrong("P19", next_.at, f"the hook was waited for {next_.at - one.at:.3f} s")
             refused = client.hook == "refuse" and "SlowHook" not in facts.faults and next_.what != "CloseRequested"
             rejoined = next_.what == "CheckpointReceived"
@@ -185,7 +184,7 @@ def ends_in_time(facts: Facts) -> Iterator[Violation]:
     """P21: closing takes two seconds at most, and leaves nothing behind."""
     for story in facts.stories:
         life = story.life
-        if life.closing is not None and life.closing > CLOSING + EPS:
+        if life.closing is not None and life.closing > CLOSING + facts.late:
             yield story.wrong("P21", story.ended, f"closing took {life.closing:.3f} s")
         if life.left_over:
             yield story.wrong("P21", story.ended, f"left over: {', '.join(life.left_over)}")

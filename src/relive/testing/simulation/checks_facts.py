@@ -159,6 +159,8 @@ class Facts:
         self.stories: Final = list(stories) if stories is not None else stories_of(history)
         self.struck: Final = history.of("fault")
         "Faults, as they struck."
+        self.late: Final = EPS if history.scale is None else 1.0
+        "Seconds by which a thing may come after the time that it is due at: a machine takes its time."
 
     @property
     def herd(self) -> int:

@@ -298,7 +298,7 @@ def loads_once(facts: Facts) -> Iterator[Violation]:
             yield story.wrong("P4", loads[1].at, f"the store was asked {len(loads)} times")
         if story.moves:
             left = story.moves[0].at
-            if left - story.life.began > facts.policy.load_timeout + EPS:
+            if left - story.life.began > facts.policy.load_timeout + facts.late:
                 yield story.wrong("P4", left, f"loading took {left - story.life.began:.3f} s")
 
 

@@ -217,7 +217,7 @@ def losses_are_told_in_order(facts: Facts) -> Iterator[Violation]:
         calls: set[str] = set()
         due = interrupted = inf
         for record in story.walk:
-            if record.at > due + EPS:
+            if record.at > due + facts.late:
                 yield story.wrong("P17", due, "a cut turn did not come back, and its end was not told")
                 due = inf
             if record.kind == "made":

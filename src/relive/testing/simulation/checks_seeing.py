@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise, zip_longest
 from typing import Final
 
-from relive.testing.simulation.checks_facts import EPS, Facts, Story
+from relive.testing.simulation.checks_facts import Facts, Story
 from relive.testing.simulation.outcome import Violation
 
 
@@ -15,7 +15,6 @@ def each_transition_is_reported_once(facts: Facts) -> Iterator[Violation]:
 
     A process that crashed may have had no time to report its last ones; one whose observers were slow says so.
     """
-    late = EPS if facts.history.scale is None else 1.0  # a machine takes its time
     for story in facts.stories:
         reported = story.kinds["transition"]
         for one, following in pairwise(reported):
@@ -32,7 +31,7 @@ def each_transition_is_reported_once(facts: Facts) -> Iterator[Violation]:
                 yield story.wrong("P23", told.at, f"{told.what} was reported, and did not happen")
                 break
             made = f"{step.data[0]} → {step.data[1]}", step.what, step.conn
-            if made != (told.what, told.data[0], told.data[1]) or abs(told.data[2] - step.at) > late:
+            if made != (told.what, told.data[0], told.data[1]) or abs(told.data[2] - step.at) > facts.late:
                 yield story.wrong("P23", step.at, f"{made} was reported as {told.what}, {told.data[:3]}")
                 break
             if (told.data[3] is not None) != (told.data[0] == "ConnectionOpened"):
