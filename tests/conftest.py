@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,10 @@ from tests.canaries import HANDLE, everything_logged, watching
 
 settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relive")
+
+# A shell that starts the suite in the background has it ignore interrupts, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
