@@ -332,3 +332,60 @@ async def test_the_end_of_a_session_that_is_handed_over_is_its_first_one() -> No
     lifecycle.journal.accept("late", "reliable", 0.0)
     leaving.end()
     assert leaving.left.total() == 0
+
+
+@simulated
+async def test_a_handle_that_is_condemned_while_it_is_saved_is_not_saved_later() -> None:
+    """P4: the store did not save it in time, and by the next time it is known to be dead."""
+    shelf = Shelf()
+    keeper = begun(shelf)
+    shelf.hung.add("save")
+    keeper.save(Checkpoint("dead"))
+    await moment()
+    keeper.condemn("dead")
+    await asyncio.sleep(POLICY.save_timeout)
+    shelf.hung.clear()
+    await asyncio.sleep(100.0)
+    assert keeper.settled
+    assert shelf.saved == []
+    assert (await shelf.load("ada")).condemned == {digest("dead")}
+    keeper.end()
+    await keeper.leave(1.0)
+
+
+@simulated
+async def test_a_handle_that_is_condemned_during_the_last_save_has_its_tombstone_put_up() -> None:
+    """P3: so that no other process presents it."""
+    shelf = Shelf()
+    keeper = begun(shelf)
+    shelf.stubborn.add("save")
+    keeper.save(Checkpoint("dead"))
+    await moment()
+    keeper.condemn("dead")
+    keeper.end()
+    shelf.stubborn.clear()
+    shelf.let_go()
+    await keeper.leave(1.0)
+    assert (await shelf.load("ada")).condemned == {digest("dead")}
+
+
+@simulated
+async def test_a_store_that_has_forgotten_everything_is_not_given_a_condemned_handle_again() -> None:
+    """P4: as it is given the one that was saved last, if nobody else has gone on with the session."""
+    shelf = Shelf()
+    policy = attrs.evolve(POLICY, lease_ttl=9.0)
+    keeper = Keeper(shelf, "ada", policy, wall=lambda: 0.0, notice=lambda *_: None, owner="one")
+    await keeper.claim()
+    keeper.begin(Tasks(lambda *_: None))
+    for condemned in (False, True):
+        keeper.save(Checkpoint("one"))
+        await moment()
+        if condemned:
+            keeper.condemn("one")
+            await moment()
+        await shelf.delete("ada")
+        await asyncio.sleep(4.0)
+        stored = await shelf.load("ada")
+        assert (stored is None or stored.checkpoint is None) == condemned
+    keeper.end()
+    await keeper.leave(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint, digest
@@ -16,8 +16,10 @@ from relive.runtime.tasks import Tasks, start, survived
 
 T = TypeVar("T")
 
-_TRY_AGAIN = 1.0  # seconds after which what the store did not do is tried again; twice as long after each failure,
-_TRY_AGAIN_LATER = 60.0  # up to this
+TRY_AGAIN: Final = (
+    1.0  # seconds after which what the store did not do is tried again; twice as long after each failure,
+)
+TRY_AGAIN_LATER: Final = 60.0  # up to this
 
 
 def compared(stored: Stored | None, model: str, backend: str, bind_to: str) -> ev.CheckpointLoaded:
@@ -66,6 +68,9 @@ class Keeper:
         self._saved: Checkpoint | None = None
         self._saving = False
         self._condemned: list[str] = []
+        "Tombstones that are still to be put up."
+        self._dead: set[str] = set()
+        "All of them: what failed to be saved, or was and may be forgotten, can have been condemned since."
         self._ours: frozenset[str | None] = frozenset({None})
         "What the store may hold that nobody else has saved: nothing, or one of these handles."
         self._wake: asyncio.Future[None] | None = None
@@ -111,8 +116,7 @@ class Keeper:
 
     def condemn(self, handle: str) -> None:
         """Have a tombstone put up."""
-        if self._unsaved is not None and self._unsaved.handle == handle:
-            self._unsaved = None
+        self._dead.add(digest(handle))
         self._condemned.append(digest(handle))
         self._rouse()
 
@@ -155,33 +159,40 @@ class Keeper:
     async def _run(self) -> None:
         # Without leases a session that begins later is newer.
         self._generation = (self._owner.epoch if self._owner is not None else int(self._wall() * 1000), 0)
-        loop, wait = asyncio.get_running_loop(), _TRY_AGAIN
+        loop, wait = asyncio.get_running_loop(), TRY_AGAIN
         while True:
             done = await self._work()
             if self._ended:
                 return
             self._wake = loop.create_future()
             timer = None if done else loop.call_later(wait, self._rouse)
-            wait = _TRY_AGAIN if done else min(2 * wait, _TRY_AGAIN_LATER)
+            wait = TRY_AGAIN if done else min(2 * wait, TRY_AGAIN_LATER)
             await self._wake
             if timer is not None:
                 timer.cancel()
 
     async def _work(self) -> bool:
-        """Do what there is to do; False if some of it failed, and is to be tried again."""
-        while self._condemned and not self._taken:
-            if not await self._try("condemn", self._condemn, self._condemned[0]):
-                break
-            self._condemned.pop(0)
-        while self._unsaved is not None and not self._taken:
-            checkpoint, self._unsaved = self._unsaved, None
-            self._saving = True
-            saved = await self._try("save", self._save, checkpoint)
-            self._saving = False
-            if not saved and self._unsaved is None:  # else a newer one came meanwhile, and is saved instead
-                self._unsaved = checkpoint
-                break
-        return self.settled or self._taken
+        """Do what there is to do, tombstones first; False if some of it failed, and is to be tried again."""
+        failed = set[str]()
+        while not self._taken:
+            if self._condemned and "condemn" not in failed:
+                if await self._try("condemn", self._condemn, self._condemned[0]):
+                    self._condemned.pop(0)
+                else:
+                    failed.add("condemn")
+            elif self._unsaved is not None and "save" not in failed:
+                checkpoint, self._unsaved = self._unsaved, None
+                if digest(checkpoint.handle) in self._dead:
+                    continue
+                self._saving = True
+                saved = await self._try("save", self._save, checkpoint)
+                self._saving = False
+                if not saved and self._unsaved is None:  # else a newer one came meanwhile, and is saved instead
+                    self._unsaved = checkpoint
+                    failed.add("save")
+            else:
+                return self.settled
+        return True
 
     async def _try(self, what: str, work: Callable[[T], Awaitable[None]], thing: T) -> bool:
         with survived(partial(self._fail, what)):
