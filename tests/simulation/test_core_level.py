@@ -123,6 +123,20 @@ def test_a_hang_up_ends_the_simulation() -> None:
     assert history.clients[0].lives[0].state == "CLOSED"
 
 
+def test_what_a_slow_store_did_not_save_is_saved_later_on_both_levels() -> None:
+    """The process crashes after that: the next one begins with it."""
+    once = Conversation(turns=(Turn(answer=2.0, pause=60.0),))
+    steps = (Step(fault=f.SlowStore(10.0, seconds=20.0), at=0.5), Step(fault=f.Crash(down=1.0), at=28.0))
+    plan = attrs.evolve(SHORT, talk=once, steps=steps, client=Client(store=True))
+    ours, theirs = (
+        [record[:5] for record in level.play(plan).records if record.kind in ("save", "load")]
+        for level in (core_level, runtime_level)
+    )
+    assert ours == theirs
+    assert any(20.0 < at < 28.0 for at, *_, kind, _ in ours if kind == "save")
+    assert same(plan)
+
+
 @pytest.mark.parametrize("herd", [2, 7])
 def test_a_herd_does_the_same_on_both_levels(herd: int) -> None:
     steps = (Step(fault=f.RestartServer(), at=20.0), Step(fault=f.Swizzle(), at=40.0), Step(fault=f.Crash(), at=60.0))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from relive.core import events as ev
 from relive.core.checkpoint import Checkpoint, digest
 from relive.core.policy import Policy
 from relive.ports import HandleStore, Stored
-from relive.runtime.keeper import compared
+from relive.runtime.keeper import TRY_AGAIN, TRY_AGAIN_LATER, compared
 from relive.testing.simulation.core_time import Alarm, Run, Timeline
 
 
 class Keeper:
-    """Saves: the newest wins, one at a time, each with a time limit; a failure is told and the session goes on.
+    """Saves: the newest wins, one at a time, each with a time limit; what fails is told, and tried again later.
 
     Args:
         store: where to.
@@ -45,6 +46,10 @@ class Keeper:
         self._generation = (0, 0)
         self._unsaved: Checkpoint | None = None
         self._condemned: list[str] = []
+        self._dead: set[str] = set()
+        self._failed: set[str] = set()
+        self._wait = TRY_AGAIN
+        self._again: Alarm | None = None
         self._runs: dict[Run, Alarm] = {}
         self._busy = False
         self._ended = self._done = self._taken = False
@@ -77,8 +82,7 @@ class Keeper:
 
     def condemn(self, handle: str) -> None:
         """Have a tombstone put up."""
-        if self._unsaved is not None and self._unsaved.handle == handle:
-            self._unsaved = None
+        self._dead.add(digest(handle))
         self._condemned.append(digest(handle))
         self._rouse()
 
@@ -107,12 +111,16 @@ class Keeper:
             alarm.cancel()
             run.cancel()
         self._runs.clear()
+        if self._again is not None:
+            self._again.cancel()
         if self._patience is not None:
             self._patience.cancel()
 
     def _rouse(self) -> None:
         if not (self._busy or self._done):
             self._busy = True
+            if self._again is not None:
+                self._again.cancel()
             self._time.soon(self._work)
 
     def _work(self) -> None:
@@ -120,24 +128,32 @@ class Keeper:
         if self._done:
             return
         policy = self._policy
-        if self._condemned:
-            work = self._store.condemn(self._key, self._condemned.pop(0), ttl=policy.handle_ttl)
+        if self._condemned and not self._taken and "condemn" not in self._failed:
+            work = self._store.condemn(self._key, self._condemned[0], ttl=policy.handle_ttl)
             self._run(work, policy.save_timeout, self._condemned_it)
-            return
-        if self._unsaved is not None:
+        elif self._unsaved is not None and not self._taken and "save" not in self._failed:
             checkpoint, self._unsaved = self._unsaved, None
-            if self._taken:
+            if digest(checkpoint.handle) in self._dead:
                 self._work()
                 return
             epoch, sequence = self._generation
             self._generation = (epoch, sequence + 1)
             work = self._store.save(self._key, checkpoint, generation=self._generation, ttl=policy.handle_ttl)
-            self._run(work, policy.save_timeout, self._saved)
-            return
+            self._run(work, policy.save_timeout, partial(self._saved, checkpoint))
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for more to do, or for the time to try again what failed."""
         self._busy = False
+        self._failed.clear()
         if self._ended:
             self._done = True
             self._finish()
+            return
+        settled = self._taken or not (self._condemned or self._unsaved is not None)
+        self._again = None if settled else self._time.at(self._time.now + self._wait, self._rouse)
+        self._wait = TRY_AGAIN if settled else min(2 * self._wait, TRY_AGAIN_LATER)
 
     def _finish(self) -> None:
         rested, self._rested = self._rested, None
@@ -146,9 +162,12 @@ class Keeper:
         if rested is not None:
             self._time.soon(rested)
 
-    def _saved(self, kept: bool | None, error: Exception | None) -> None:
+    def _saved(self, checkpoint: Checkpoint, kept: bool | None, error: Exception | None) -> None:
         if error is not None:
             self._fail("save", error)
+            if self._unsaved is None:  # else a newer one came meanwhile, and is saved instead
+                self._unsaved = checkpoint
+                self._failed.add("save")
         elif not kept:
             self._taken = True
             self._trouble("session_taken", "another worker owns this key now; nothing more is saved from here")
@@ -157,6 +176,9 @@ class Keeper:
     def _condemned_it(self, _result: object, error: Exception | None) -> None:
         if error is not None:
             self._fail("condemn", error)
+            self._failed.add("condemn")
+        else:
+            self._condemned.pop(0)
         self._work()
 
     def _run(
