@@ -298,6 +298,22 @@ FOUND: Final = {
         service=Service(setup=0.0, every=5.0, while_busy="handle", session=300.0),
         talk=Conversation(turns=(Turn(tools=2, tool_time=8.0, video=1), Turn(kind="spoken", barge_in=3.0))),
     ),
+    # P4: a save that a slow store did not do in time was tried again after its handle had been condemned.
+    "a handle is condemned while it is saved": Plan(
+        seconds=130.0, client=Client(compressed=False), service=Service(session=300.0),
+        talk=Conversation(turns=(Turn(kind="spoken"), Turn(answer=20.0), Turn(video=1, barge_in=3.0))),
+        steps=(Step(fault=SlowStore(10.0), at=30.0),),
+    ),
+    # P19 P3: false alarms, two in sixty thousand sessions. Where a setup takes no time the process may crash before
+    # anybody is told the verdict, or the next connection be lost in the instant in which a handle is condemned.
+    "a process crashes in the instant in which it has begun afresh": Plan(
+        seconds=160.0, talk=Conversation(turns=(Turn(video=1),)), service=Service(setup=0.0, session=300.0),
+        client=Client(compressed=False, hook="raise"), steps=(Step(fault=Crash(), state="HANDLE_EXPIRED"),),
+    ),
+    "a connection without a handle is lost in the instant in which one is condemned": Plan(
+        seconds=180.0, service=Service(setup=0.0), client=Client(hook="seed", policy={"rotate_after": 100.0}),
+        steps=(Step(fault=CloseAfterSetup("context_exhausted", after=0.0, times=2), at=1.0, times=2),),
+    ),
     # P6: a false alarm, a stretch of no time that ended with the GoAway was counted as one after it.
     "a connection is to be left as it comes up": Plan(
         seconds=60.0, talk=Conversation(begin=8.0), service=Service(connection=20.0, setup=3.0)

@@ -75,6 +75,8 @@ def losses_have_reasons(facts: Facts) -> Iterator[Violation]:
             elif record.kind == "step" and record.what == "ConnectionOpened":
                 if pending and record.data[0] == "CONNECTING":
                     reason = next(reasons, "")
+                    if not reason and story.life.crashed:
+                        break  # at this very instant, before anybody was told the verdict
                     wrong = _wrong_reason(facts, reason, at_loss)
                     if told is not None and told != reason:
                         wrong = f"and the application was told that it was {told}"

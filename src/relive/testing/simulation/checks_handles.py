@@ -218,7 +218,7 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
         left: float | None = None
         presented, strikes = "", Counter[str]()
         since: float | None = None
-        resumes: float = inf
+        resumes = expired_at = inf
         for record in story.walk:
             if record.kind == "open":
                 presented = record.data[1] or ""
@@ -229,8 +229,10 @@ def handles_are_not_given_up_early(facts: Facts) -> Iterator[Violation]:
                     strikes[presented] += 1
                 if is_loss(record):
                     left = record.at
-                if record.data[1] == "HANDLE_EXPIRED":  # its notice may come after other steps
-                    since, resumes = left, strikes[presented] if is_cut(record) else inf
+                if record.data[1] == "HANDLE_EXPIRED":  # its notice may come after other steps, even after another loss
+                    before = resumes if record.at == expired_at else 0
+                    resumes = max(before, strikes[presented] if is_cut(record) else inf)
+                    since, expired_at = left, record.at
             elif record.kind == "notice" and record.what == "handle_quarantined":
                 if record.data == "expired" and since is not None:
                     age = max(facts.wall(record.at), facts.wall(record.at - EPS)) - facts.wall_at_least(since)
