@@ -292,6 +292,34 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
             tombstones.clear()
 
 
+def saves_soon(facts: Facts) -> Iterator[Violation]:
+    """P4: a handle that stays the newest is in the store within `save_timeout`, and that of the save before it.
+
+    Judged up to the first trouble with the store, and up to the first loss of context.
+    """
+    if not facts.plan.client.store:
+        return
+    within = 2.0 * facts.policy.save_timeout + facts.late
+    for story in facts.stories:
+        newest = saved = ""
+        since = inf
+        for record in story.walk:
+            if record.at > since + within:
+                yield story.wrong("P4", record.at, f"handle {newest} was read at {since:.3f} s, and not saved")
+                break
+            if record.kind == "notice" and record.what in ("store_error", "session_taken"):
+                break
+            if record.kind == "step" and record.data[1] in ("HANDLE_EXPIRED", "CLOSED", "FAILED"):
+                break
+            if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data and record.data[1]:
+                newest = record.data[0] or newest
+            elif record.kind == "step" and record.what == "CheckpointReceived":
+                since = record.at if newest != saved else inf
+            elif record.kind == "save":
+                saved = record.what
+                since = inf if newest == saved else since
+
+
 def loads_once(facts: Facts) -> Iterator[Violation]:
     """P4: the store is asked once, in IDLE, for no longer than `load_timeout`."""
     for story in facts.stories:
@@ -321,5 +349,5 @@ def tells_no_secret(facts: Facts) -> Iterator[Violation]:
 
 CHECKS: Final = (
     presents_the_newest_usable_handle, handles_are_not_given_up_early, a_given_handle_wins_over_the_store,
-    saves_in_order, loads_once, tells_no_secret,
+    saves_in_order, saves_soon, loads_once, tells_no_secret,
 )  # fmt: skip
