@@ -295,11 +295,13 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
 def saves_soon(facts: Facts) -> Iterator[Violation]:
     """P4: a handle that stays the newest is in the store within `save_timeout`, and that of the save before it.
 
-    Judged up to the first trouble with the store, and up to the first loss of context.
+    Judged up to the first trouble with the store, and up to the first loss of context; of handles that nobody has
+    condemned: a server may name one of those again.
     """
     if not facts.plan.client.store:
         return
     within = 2.0 * facts.policy.save_timeout + facts.late
+    dead = {record.what for story in facts.stories for record in story.kinds["condemn"]}
     for story in facts.stories:
         newest = saved = ""
         since = inf
@@ -312,7 +314,8 @@ def saves_soon(facts: Facts) -> Iterator[Violation]:
             if record.kind == "step" and record.data[1] in ("HANDLE_EXPIRED", "CLOSED", "FAILED"):
                 break
             if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data and record.data[1]:
-                newest = record.data[0] or newest
+                named = record.data[0] or newest
+                newest = newest if dead and _digest(facts, named) in dead else named
             elif record.kind == "step" and record.what == "CheckpointReceived":
                 since = record.at if newest != saved else inf
             elif record.kind == "save":
