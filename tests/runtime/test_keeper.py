@@ -20,9 +20,14 @@ from relive.runtime.tasks import Tasks
 POLICY = Policy(stable_after=0.5, probe=False)
 
 
+def made(shelf: Shelf, policy: Policy = POLICY, *, owner: str | None = None) -> Keeper:
+    """A keeper without a session."""
+    return Keeper(shelf, "ada", policy, wall=lambda: 0.0, notice=lambda *_: None, owner=owner)
+
+
 def begun(shelf: Shelf) -> Keeper:
-    """A keeper at work, without a session."""
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    """One at work."""
+    keeper = made(shelf)
     keeper.begin(Tasks(lambda *_: None))
     return keeper
 
@@ -84,7 +89,7 @@ async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() 
         assert str(play.runtime.lifecycle.verdict) == "not_restored(rejected)"
         assert play.witness.troubles == ["handle_quarantined", "store_error"]
         assert play.witness.details[-1] == "condemn failed: OSError"
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper = made(shelf)
     keeper.save(Checkpoint("one"))
     keeper.condemn("other")
     keeper.condemn("one")
@@ -121,7 +126,7 @@ async def test_a_session_that_began_earlier_does_not_overtake_a_later_one() -> N
 
 @simulated
 async def test_a_keeper_that_never_began_has_nothing_to_wait_for() -> None:
-    keeper = Keeper(Shelf(), "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper = made(Shelf())
     keeper.end()
     await keeper.leave(1.0)
 
@@ -131,7 +136,7 @@ async def test_what_the_store_holds_is_compared_with_what_it_is_for() -> None:
     """P2, P3."""
     shelf = Shelf()
     transport: Any = staged().exchange
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper = made(shelf)
     assert (await keeper.load(transport)).checkpoint is None  # type: ignore[union-attr]
     for checkpoint, mismatch in (
         (Checkpoint("h", "model", "backend"), ""),
@@ -153,7 +158,7 @@ async def test_tombstones_are_told_although_there_is_nothing_else() -> None:
     shelf = Shelf()
     transport: Any = staged().exchange
     await shelf.condemn("ada", digest("bad"), ttl=100.0)
-    keeper = Keeper(shelf, "ada", POLICY, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper = made(shelf)
     assert await keeper.load(transport) == ev.CheckpointLoaded(tombstones=frozenset({digest("bad")}))
 
 
@@ -163,7 +168,7 @@ async def test_who_binds_the_configuration_uses_only_what_is_bound_to_it() -> No
     shelf = Shelf()
     transport: Any = staged().exchange
     policy = attrs.evolve(POLICY, bind_to="prompt 2")
-    keeper = Keeper(shelf, "ada", policy, wall=lambda: 0.0, notice=lambda *_: None)
+    keeper = made(shelf, policy)
     for bound_to, mismatch in (("prompt 2", ""), ("prompt 1", "other_configuration"), ("", "other_configuration")):
         checkpoint = Checkpoint("h", "model", "backend", bound_to=bound_to)
         await shelf.save("ada", checkpoint, generation=(1, 1), ttl=100.0)
@@ -374,7 +379,7 @@ async def test_a_store_that_has_forgotten_everything_is_not_given_a_condemned_ha
     """P4: as it is given the one that was saved last, if nobody else has gone on with the session."""
     shelf = Shelf()
     policy = attrs.evolve(POLICY, lease_ttl=9.0)
-    keeper = Keeper(shelf, "ada", policy, wall=lambda: 0.0, notice=lambda *_: None, owner="one")
+    keeper = made(shelf, policy, owner="one")
     await keeper.claim()
     keeper.begin(Tasks(lambda *_: None))
     for condemned in (False, True):

@@ -18,14 +18,9 @@ from relive.testing.server_script import ServerScript
 SHORT = relive.Policy(lease_ttl=9.0)
 
 
-def store() -> relive.MemoryStore:
-    loop: Any = asyncio.get_running_loop()
-    return relive.MemoryStore(wall=loop.wall)
-
-
 @simulated
 async def test_of_two_workers_one_owns_the_session_and_the_other_is_told_who() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one"):
         with pytest.raises(relive.SessionTaken, match="belongs to one, for 15 s") as caught:
             async with world(store=shared, key="ada", owner="two"):
@@ -38,7 +33,7 @@ async def test_of_two_workers_one_owns_the_session_and_the_other_is_told_who() -
 
 @simulated
 async def test_a_worker_may_wait_until_the_session_is_given_up() -> None:
-    shared, server = store(), FakeLiveServer()
+    shared, server = relive.MemoryStore(), FakeLiveServer()
     patient = relive.Policy(lease_wait=60.0)
 
     async def second() -> str:
@@ -57,7 +52,7 @@ async def test_a_worker_may_wait_until_the_session_is_given_up() -> None:
 @simulated
 async def test_a_session_is_handed_over_in_the_middle_of_a_spoken_answer() -> None:
     """Nothing that counts is lost, and the gap in what the microphone said is told on both sides."""
-    shared, server = store(), FakeLiveServer(ServerScript(model=FIVE_SECONDS, consume_lag=0.05))
+    shared, server = relive.MemoryStore(), FakeLiveServer(ServerScript(model=FIVE_SECONDS, consume_lag=0.05))
     async with world(server=server, store=shared, key="ada", owner="one") as w:
         w.listen()
         await w.ask(STORY)
@@ -86,7 +81,7 @@ async def _speak_on(w: World) -> None:
 
 @simulated
 async def test_a_session_without_a_conversation_is_handed_over_at_once() -> None:
-    async with world(store=store(), key="ada", owner="one") as w:
+    async with world(store=relive.MemoryStore(), key="ada", owner="one") as w:
         assert await w.session.hand_over() == relive.HandOver(0, 0, 0, saved=True)
         with pytest.raises(relive.CommandError, match="cannot hand over: the session is CLOSED"):
             await w.session.hand_over()
@@ -94,7 +89,7 @@ async def test_a_session_without_a_conversation_is_handed_over_at_once() -> None
 
 @simulated
 async def test_a_hand_over_that_takes_too_long_tells_what_is_left_behind() -> None:
-    async with world(ServerScript(model=FIVE_SECONDS), store=store(), key="ada") as w:
+    async with world(ServerScript(model=FIVE_SECONDS), store=relive.MemoryStore(), key="ada") as w:
         w.listen()
         await w.ask("first")
         await asyncio.sleep(12.0)
@@ -104,7 +99,7 @@ async def test_a_hand_over_that_takes_too_long_tells_what_is_left_behind() -> No
 
 @simulated
 async def test_a_connection_that_is_lost_during_a_hand_over_is_replaced_first() -> None:
-    shared, server = store(), FakeLiveServer(ServerScript(model=FIVE_SECONDS))
+    shared, server = relive.MemoryStore(), FakeLiveServer(ServerScript(model=FIVE_SECONDS))
     async with world(server=server, store=shared, key="ada", policy=relive.Policy(stable_after=0.5)) as w:
         w.listen()
         await w.ask("first")
@@ -119,7 +114,7 @@ async def test_a_connection_that_is_lost_during_a_hand_over_is_replaced_first() 
 
 @simulated
 async def test_a_session_that_fails_during_a_hand_over_says_so() -> None:
-    async with world(store=store(), key="ada") as w:
+    async with world(store=relive.MemoryStore(), key="ada") as w:
         w.listen()
         await w.ask("first")
         handing = asyncio.create_task(w.session.hand_over())
@@ -131,7 +126,7 @@ async def test_a_session_that_fails_during_a_hand_over_says_so() -> None:
 
 @simulated
 async def test_a_worker_that_lost_its_lease_writes_nothing_more_and_is_told() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
         await w.ask("first")
         await w.turn()
@@ -159,7 +154,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more_and_is_told() ->
 
 @simulated
 async def test_what_an_earlier_owner_saves_is_refused_and_ends_its_session() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one") as w:
         loop: Any = asyncio.get_running_loop()
         shared._wall = lambda: loop.wall() + 3600.0
@@ -172,7 +167,7 @@ async def test_what_an_earlier_owner_saves_is_refused_and_ends_its_session() -> 
 
 @simulated
 async def test_a_store_that_cannot_be_asked_who_owns_a_session_opens_none() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
 
     async def down(*_: Any, **__: Any) -> Lease:
         raise ConnectionError("the store is down")
@@ -185,7 +180,7 @@ async def test_a_store_that_cannot_be_asked_who_owns_a_session_opens_none() -> N
 
 @simulated
 async def test_releasing_may_fail() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
 
     async def down(*_: Any, **__: Any) -> None:
         raise ConnectionError("the store is down")
@@ -217,7 +212,7 @@ async def test_ownership_needs_a_store_that_offers_leases() -> None:
 @simulated
 async def test_a_store_that_has_forgotten_a_lease_gives_it_again_and_gets_the_handle_again() -> None:
     """It was restarted without its data, say: nobody else has gone on with the session."""
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
         await w.ask("first")
         await w.turn()
@@ -239,7 +234,7 @@ async def test_a_store_that_has_forgotten_a_lease_gives_it_again_and_gets_the_ha
 
 @simulated
 async def test_a_session_that_somebody_went_on_with_meanwhile_is_not_claimed_again() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
         await w.ask("first")
         await w.turn()
@@ -257,7 +252,7 @@ async def test_a_session_that_somebody_went_on_with_meanwhile_is_not_claimed_aga
 
 @simulated
 async def test_a_renewal_that_hangs_costs_no_lease() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one", policy=SHORT) as w:
         renew, asked = shared.renew, 0
 
@@ -289,7 +284,7 @@ def slow_to_save(shared: relive.MemoryStore, seconds: float) -> None:
 
 @simulated
 async def test_a_hand_over_waits_for_a_slow_store() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada", owner="one") as w:
         await w.ask("first")
         await w.turn()
@@ -306,7 +301,7 @@ async def test_a_hand_over_waits_for_a_slow_store() -> None:
 
 @simulated
 async def test_a_hand_over_to_a_store_that_hangs_says_so() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada") as w:
         await w.ask("first")
         await w.turn()
@@ -317,7 +312,7 @@ async def test_a_hand_over_to_a_store_that_hangs_says_so() -> None:
 
 @simulated
 async def test_what_was_asked_while_no_connection_was_up_is_left_behind_and_told() -> None:
-    shared = store()
+    shared = relive.MemoryStore()
     async with world(store=shared, key="ada") as w:
         await w.ask("first")
         await w.turn()
@@ -334,7 +329,7 @@ async def test_what_was_asked_while_no_connection_was_up_is_left_behind_and_told
 
 @simulated
 async def test_a_hand_over_that_is_cancelled_leaves_the_session_as_it_is() -> None:
-    async with world(ServerScript(model=FIVE_SECONDS), store=store(), key="ada") as w:
+    async with world(ServerScript(model=FIVE_SECONDS), store=relive.MemoryStore(), key="ada") as w:
         w.listen()
         await w.ask(STORY)
         with pytest.raises(TimeoutError):

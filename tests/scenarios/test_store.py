@@ -16,16 +16,10 @@ from relive.testing.server import FakeLiveServer
 QUICK = relive.Policy(stable_after=0.5)
 
 
-def store() -> relive.MemoryStore:
-    """A store on the loop's wall clock."""
-    loop: Any = asyncio.get_running_loop()
-    return relive.MemoryStore(wall=loop.wall)
-
-
 @simulated
 async def test_another_process_goes_on_where_the_first_left_off() -> None:
     """P21: the handle stays in the store; P4: it is loaded in IDLE, once."""
-    server, shared = FakeLiveServer(), store()
+    server, shared = FakeLiveServer(), relive.MemoryStore()
     async with world(server=server, store=shared, key="ada") as w:
         await w.ask("first")
         await w.turn()
@@ -49,11 +43,11 @@ async def test_a_checkpoint_of_another_model_or_too_old_or_condemned_is_not_used
         "expired": attrs.evolve(good, wall=now - 7201.0),
     }
     for reason, checkpoint in cases.items():
-        shared = store()
+        shared = relive.MemoryStore()
         await shared.save("ada", checkpoint, generation=(0, 1), ttl=1e9)
         async with world(store=shared, key="ada", policy=relive.Policy(bind_to="prompt 2")) as w:
             assert str(w.session.verdict) == f"not_restored({reason})"
-    shared = store()
+    shared = relive.MemoryStore()
     await shared.save("ada", good, generation=(0, 1), ttl=1e9)
     async with world(store=shared, key="ada") as w:
         assert str(w.session.verdict) == "not_restored(rejected)"
@@ -110,7 +104,7 @@ async def test_a_broken_store_breaks_nothing_and_is_reported() -> None:
 
 @simulated
 async def test_a_session_that_is_overtaken_stops_saving_and_is_told() -> None:
-    server, shared = FakeLiveServer(), store()
+    server, shared = FakeLiveServer(), relive.MemoryStore()
     async with world(server=server, store=shared, key="ada") as w:
         other = Checkpoint("newer", "models/memory", "memory", 0.0)
         await shared.save("ada", other, generation=(2**60, 0), ttl=100.0)

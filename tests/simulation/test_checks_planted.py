@@ -19,7 +19,7 @@ from relive.runtime.room import Room
 from relive.testing.simulation import checks_output, core_level, runtime_level
 from relive.testing.simulation.checks import check
 from relive.testing.simulation.checks_facts import Facts
-from relive.testing.simulation.checks_handles import _digest, saves_in_order
+from relive.testing.simulation.checks_handles import saves_in_order
 from relive.testing.simulation.faults import Burst, Clog, Close, Crash, HangDial, Silence, StopReading
 from relive.testing.simulation.history import History, Record, Refused
 from relive.testing.simulation.plan import Client, Plan, Service, Turn
@@ -152,7 +152,7 @@ def _condemn(plan_: Plan, *before_start: Callable[[Record], Record]) -> list[str
     history = play(plan_)
     assert not check(history)
     saved = [record.what for record in history.records if record.kind == "save" and record.at > 21.0]
-    digest = _digest(Facts(history), saved[0])
+    digest = Facts(history).digests[saved[0]]
     insert_before(history, is_("crash"), lambda crash: crash._replace(kind="condemn", what=digest))
     for new in before_start:
         insert_before(history, is_("start", "life 2"), new)

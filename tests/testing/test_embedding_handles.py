@@ -40,11 +40,7 @@ async def chat(session: relive.Session, words: str, turns: int = 4, pause: float
         await asyncio.sleep(pause)
 
 
-def memory() -> relive.MemoryStore:
-    return relive.MemoryStore()
-
-
-def kept(*, owner: str | None = None, make: Callable[[], relive.MemoryStore] = memory) -> Agent:
+def kept(*, owner: str | None = None, make: Callable[[], relive.MemoryStore] = relive.MemoryStore) -> Agent:
     """One conversation that goes on after a crash; its store outlives the process."""
     store, runs, policy = make(), itertools.count(), relive.Policy(lease_wait=20.0)
 
@@ -57,7 +53,7 @@ def kept(*, owner: str | None = None, make: Callable[[], relive.MemoryStore] = m
 
 def one_after_the_other(*, alike: bool = False) -> Agent:
     """Two calls of one caller, the second of which goes on where the first has ended."""
-    store = memory()
+    store = relive.MemoryStore()
 
     async def agent(client: Any) -> None:
         for call in range(2):
@@ -73,7 +69,7 @@ def with_handle(handle: str | None) -> types.LiveConnectConfig:
 
 async def from_elsewhere(client: Any) -> None:
     """Begins with a handle that the server does not know."""
-    store = memory()
+    store = relive.MemoryStore()
     config = with_handle("from-elsewhere")
     async with relive.connect(client, model="m", config=config, store=store, key="k") as session:
         await chat(session, "hello")
@@ -122,7 +118,7 @@ def test_nor_is_it_whatever_happens(make: Callable[[], Agent], part: int) -> Non
 
 def test_what_is_lost_between_crashes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def talk() -> Agent:
-        store, runs = memory(), itertools.count()
+        store, runs = relive.MemoryStore(), itertools.count()
 
         async def agent(client: Any) -> None:
             run = next(runs)
@@ -198,7 +194,7 @@ def test_one_that_waits_for_its_lease_has_time_to_load() -> None:
     policy = relive.Policy(lease_wait=60.0)
 
     async def two(client: Any) -> None:
-        store = memory()
+        store = relive.MemoryStore()
 
         async def work(owner: str) -> None:
             async with relive.connect(client, model="m", store=store, key="k", owner=owner, policy=policy) as session:

@@ -16,10 +16,9 @@ from relive.runtime.tasks import Tasks, start, survived
 
 T = TypeVar("T")
 
-TRY_AGAIN: Final = (
-    1.0  # seconds after which what the store did not do is tried again; twice as long after each failure,
-)
-TRY_AGAIN_LATER: Final = 60.0  # up to this
+TRY_AGAIN: Final = 1.0
+"Seconds after which what the store did not do is tried again: twice as long after each failure, up to the next number."
+TRY_AGAIN_LATER: Final = 60.0
 
 
 def compared(stored: Stored | None, model: str, backend: str, bind_to: str) -> ev.CheckpointLoaded:
@@ -116,8 +115,9 @@ class Keeper:
 
     def condemn(self, handle: str) -> None:
         """Have a tombstone put up."""
-        self._dead.add(digest(handle))
-        self._condemned.append(digest(handle))
+        tombstone = digest(handle)
+        self._dead.add(tombstone)
+        self._condemned.append(tombstone)
         self._rouse()
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
+from relive.core.checkpoint import digest
 from relive.core.policy import Policy
 from relive.testing.server_record import Admission
 from relive.testing.server_truth import Session, Snapshot
@@ -233,6 +234,11 @@ class Facts:
                 session = admissions[conn - 1].session
                 if session is not None:
                     yield session
+
+    @cached_property
+    def digests(self) -> dict[str | None, str]:
+        """How tombstones are noted (`condemn`), by the names of the handles that they stand for."""
+        return {self.history.name(handle): digest(handle)[:10] for handle in self.history.secrets}
 
     @cached_property
     def _clock_steps(self) -> tuple[list[float], list[float]]:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import attrs
 
-from relive.core.checkpoint import digest
 from relive.testing.simulation.checks_connections import is_cut, is_loss
 from relive.testing.simulation.checks_facts import EPS, LIVE, Facts, Story
 from relive.testing.simulation.history import Record
@@ -83,17 +82,12 @@ def presents_the_newest_usable_handle(facts: Facts) -> Iterator[Violation]:
             # A tombstone that was not put up before the crash, or was lost with the store, is known to nobody.
             kept = _store_after(facts, story) == "kept"
             kept = {record.what for record in story.kinds["condemn"]} if kept else set[str]()
-            condemned[story.client] = {name for name in known if _digest(facts, name) in kept} if kept else set()
+            condemned[story.client] = {name for name in known if facts.digests.get(name) in kept} if kept else set()
 
 
 def _store_after(facts: Facts, story: Story) -> str:
     crashes = [f for f in facts.struck if f.what == "Crash" and f.client in (-1, story.client) and f.at <= story.ended]
     return str(crashes[-1].data["store"]) if crashes else "lost"
-
-
-def _digest(facts: Facts, name: str) -> str:
-    found = next((handle for handle in facts.history.secrets if facts.history.name(handle) == name), "")
-    return digest(found)[:10]
 
 
 def _follow(facts: Facts, story: Story, hand: _Hand) -> Iterator[Violation]:
@@ -281,7 +275,7 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
                 elif at < newest:
                     yield story.wrong("P4", record.at, f"handle {saved} was saved after a newer one")
                 newest = max(newest, -1 if at is None else at)
-                if condemned and _digest(facts, saved) in condemned:
+                if condemned and facts.digests.get(saved) in condemned:
                     yield story.wrong("P4", record.at, f"handle {saved} was saved after it was condemned")
         if facts.plan.client.store and story.life.state == "CLOSED" and not story.life.crashed and last_read:
             trouble = any(n.what in ("store_error", "session_taken") for n in story.kinds["notice"])
@@ -315,7 +309,7 @@ def saves_soon(facts: Facts) -> Iterator[Violation]:
                 break
             if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data and record.data[1]:
                 named = record.data[0] or newest
-                newest = newest if dead and _digest(facts, named) in dead else named
+                newest = newest if dead and facts.digests.get(named) in dead else named
             elif record.kind == "step" and record.what == "CheckpointReceived":
                 since = record.at if newest != saved else inf
             elif record.kind == "save":

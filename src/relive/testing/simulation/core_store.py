@@ -82,8 +82,9 @@ class Keeper:
 
     def condemn(self, handle: str) -> None:
         """Have a tombstone put up."""
-        self._dead.add(digest(handle))
-        self._condemned.append(digest(handle))
+        tombstone = digest(handle)
+        self._dead.add(tombstone)
+        self._condemned.append(tombstone)
         self._rouse()
 
     def end(self) -> None:

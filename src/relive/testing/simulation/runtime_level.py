@@ -6,11 +6,10 @@ The application talks to it in frames or, at the session level, with the methods
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from relive.clock import LoopClock
+from relive.clock import LoopClock, wall_clock
 from relive.runtime.runtime import Runtime
 from relive.testing.host_memory import MemoryHost, MemoryLink
 from relive.testing.links import Line
@@ -67,7 +66,7 @@ class InMemory(Live):
 
     def wall(self) -> float:
         """The wall clock."""
-        return self.loop.wall() if isinstance(self.loop, SimLoop) else time.time()
+        return wall_clock()
 
     def clock(self, seed: int) -> LoopClock:
         """The loop's clock, and chance of its own."""
