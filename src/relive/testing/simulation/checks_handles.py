@@ -289,13 +289,14 @@ def saves_in_order(facts: Facts) -> Iterator[Violation]:
 def saves_soon(facts: Facts) -> Iterator[Violation]:
     """P4: a handle that stays the newest is in the store within `save_timeout`, and that of the save before it.
 
-    Judged up to the first trouble with the store, and up to the first loss of context; of handles that nobody has
-    condemned: a server may name one of those again.
+    Judged up to the first trouble with the store, and up to the first loss of context. When a server names a handle
+    again that has been condemned, nothing is judged before the next one: it need not be saved, and it is the newest.
     """
     if not facts.plan.client.store:
         return
     within = 2.0 * facts.policy.save_timeout + facts.late
-    dead = {record.what for story in facts.stories for record in story.kinds["condemn"]}
+    condemned = [record for story in facts.stories for record in story.kinds["condemn"]]
+    dead_since = {record.what: record.at for record in reversed(condemned)}
     for story in facts.stories:
         newest = saved = ""
         since = inf
@@ -308,10 +309,11 @@ def saves_soon(facts: Facts) -> Iterator[Violation]:
             if record.kind == "step" and record.data[1] in ("HANDLE_EXPIRED", "CLOSED", "FAILED"):
                 break
             if record.kind == "read" and record.what == "sessionResumptionUpdate" and record.data and record.data[1]:
-                named = record.data[0] or newest
-                newest = newest if dead and facts.digests.get(named) in dead else named
+                newest = record.data[0] or newest
+                if dead_since and dead_since.get(facts.digests.get(newest, ""), inf) <= record.at:
+                    newest, since = "", inf
             elif record.kind == "step" and record.what == "CheckpointReceived":
-                since = record.at if newest != saved else inf
+                since = record.at if newest not in ("", saved) else inf
             elif record.kind == "save":
                 saved = record.what
                 since = inf if newest == saved else since
