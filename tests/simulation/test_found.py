@@ -314,6 +314,13 @@ FOUND: Final = {
         seconds=180.0, service=Service(setup=0.0), client=Client(hook="seed", policy={"rotate_after": 100.0}),
         steps=(Step(fault=CloseAfterSetup("context_exhausted", after=0.0, times=2), at=1.0, times=2),),
     ),
+    # P4: a false alarm, seven in forty thousand sessions: the newest handle was passed over since it was condemned
+    # later, and the one before it, which came in the same instant, was missed in the store.
+    "two handles in one instant, of which the newest turns out to be dead": found(
+        Step(fault=StopReading(seconds=40.0), at=134.0), Step(fault=PoisonHandles(), at=200.0),
+        turns=(Turn(answer=25.0, pause=2.0), Turn(barge_in=3.0), Turn(answer=4.0, tools=1, tool_time=0.5)),
+        seconds=270.0, connection=240.0, setup=0.0, thinking=0.0, late=1.5, every=5.0,
+    ),
     # P6: a false alarm, a stretch of no time that ended with the GoAway was counted as one after it.
     "a connection is to be left as it comes up": Plan(
         seconds=60.0, talk=Conversation(begin=8.0), service=Service(connection=20.0, setup=3.0)
