@@ -32,6 +32,19 @@ def begun(shelf: Shelf) -> Keeper:
     return keeper
 
 
+async def saving(keeper: Keeper, handle: str, hangs: set[str]) -> None:
+    """Have it save a handle, in the midst of which the store hangs."""
+    hangs.add("save")
+    keeper.save(Checkpoint(handle))
+    await moment()
+
+
+async def over(keeper: Keeper) -> None:
+    """The end of its session."""
+    keeper.end()
+    await keeper.leave(1.0)
+
+
 @simulated
 async def test_of_those_that_wait_only_the_newest_is_saved() -> None:
     shelf = Shelf()
@@ -96,8 +109,7 @@ async def test_a_handle_that_is_condemned_is_not_saved_and_leaves_a_tombstone() 
     del shelf.raises["condemn"]
     shelf.saved.clear()
     keeper.begin(Tasks(lambda *_: None))
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
     assert shelf.saved == []
     stored = await shelf.load("ada")
     assert stored.condemned == {digest("one"), digest("other")}
@@ -127,8 +139,7 @@ async def test_a_session_that_began_earlier_does_not_overtake_a_later_one() -> N
 @simulated
 async def test_a_keeper_that_never_began_has_nothing_to_wait_for() -> None:
     keeper = made(Shelf())
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
 
 
 @simulated
@@ -205,16 +216,14 @@ async def test_what_the_store_did_not_do_is_tried_again_later_and_ever_later() -
     stored = await shelf.load("ada")
     assert stored.checkpoint == Checkpoint("one")
     assert stored.condemned == {digest("bad")}
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
 
 
 @simulated
 async def test_what_comes_last_is_tried_although_what_came_before_fails() -> None:
     shelf = Shelf()
     keeper = begun(shelf)
-    shelf.hung.add("save")
-    keeper.save(Checkpoint("one"))
+    await saving(keeper, "one", shelf.hung)
     await asyncio.sleep(1.0)
     shelf.hung.clear()
     keeper.save(Checkpoint("last"))
@@ -244,8 +253,7 @@ async def test_what_hangs_at_the_end_is_not_said_to_be_saved() -> None:
     keeper = begun(shelf)
     shelf.hung.add("save")
     keeper.save(Checkpoint("one"))
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
     await moment()
     assert not keeper.settled
     assert keeper.errors == 1
@@ -273,8 +281,7 @@ async def test_a_tombstone_that_cannot_be_put_up_does_not_hold_up_the_newest_han
     shelf.raises["condemn"] = OSError("disk full")
     keeper.condemn("bad")
     keeper.save(Checkpoint("one"))
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
     assert [handle for handle, _ in shelf.saved] == ["one"]
     assert not keeper.settled
 
@@ -344,9 +351,7 @@ async def test_a_handle_that_is_condemned_while_it_is_saved_is_not_saved_later()
     """P4: the store did not save it in time, and by the next time it is known to be dead."""
     shelf = Shelf()
     keeper = begun(shelf)
-    shelf.hung.add("save")
-    keeper.save(Checkpoint("dead"))
-    await moment()
+    await saving(keeper, "dead", shelf.hung)
     keeper.condemn("dead")
     await asyncio.sleep(POLICY.save_timeout)
     shelf.hung.clear()
@@ -354,8 +359,7 @@ async def test_a_handle_that_is_condemned_while_it_is_saved_is_not_saved_later()
     assert keeper.settled
     assert shelf.saved == []
     assert (await shelf.load("ada")).condemned == {digest("dead")}
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
 
 
 @simulated
@@ -363,9 +367,7 @@ async def test_a_handle_that_is_condemned_during_the_last_save_has_its_tombstone
     """P3: so that no other process presents it."""
     shelf = Shelf()
     keeper = begun(shelf)
-    shelf.stubborn.add("save")
-    keeper.save(Checkpoint("dead"))
-    await moment()
+    await saving(keeper, "dead", shelf.stubborn)
     keeper.condemn("dead")
     keeper.end()
     shelf.stubborn.clear()
@@ -392,5 +394,4 @@ async def test_a_store_that_has_forgotten_everything_is_not_given_a_condemned_ha
         await asyncio.sleep(4.0)
         stored = await shelf.load("ada")
         assert (stored is None or stored.checkpoint is None) == condemned
-    keeper.end()
-    await keeper.leave(1.0)
+    await over(keeper)
