@@ -212,3 +212,17 @@ class SlipMachine(LiveSessionMachine):
 def test_the_state_machine_says_so() -> None:
     with pytest.raises(ModelFailed, match="the fake model Slip raised AttributeError"):
         run_state_machine_as_test(SlipMachine, settings=settings(patient, database=None, phases=[Phase.generate]))
+
+
+def test_the_state_machine_waits_no_longer_for_rest_once_it_has_failed() -> None:
+    """The session dials, asks and is dropped, thousands of times a second."""
+    machine: Any = SlipMachine()
+    machine.begin()
+    machine.refuse()
+    machine.reset()
+    for _ in range(3):
+        machine.say()
+    assert machine.server.model_failure is None
+    with pytest.raises(ModelFailed, match="the fake model Slip raised AttributeError"):
+        machine.teardown()
+    assert len(machine.steps) < 50

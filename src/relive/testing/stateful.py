@@ -108,6 +108,8 @@ class LiveSessionMachine(RuleBasedStateMachine):
         self.said: list[str] = []
         self.steps: list[tuple[str, str]] = []
         self.refusals = 0
+        self._failed = asyncio.Event()
+        "The model has failed, and the session been told of it in some way."
         self.broken = False
         "Context may have been lost, by what was done to handles."
         self.dropped = 0
@@ -135,6 +137,8 @@ class LiveSessionMachine(RuleBasedStateMachine):
     def transition(self, transition: relive.Transition) -> None:
         """Note a step of the session: the machine is its observer."""
         self.steps.append((transition.source, transition.dest))
+        if self.server.model_failure is not None:
+            self._failed.set()
         if transition.event == "ConnectionOpened" and transition.verdict is not None:
             self.dropped += transition.verdict.dropped
 
@@ -187,7 +191,14 @@ class LiveSessionMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((1.0, 0.1, 5.0, 30.0)))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
-        self.run(asyncio.sleep(seconds))
+        self.run(self._pass(seconds))
+
+    async def _pass(self, seconds: float) -> None:
+        # Not on when the model fails: the session then dials, asks and is dropped thousands of times a second.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._failed.wait()
+        self.model_answers()
 
     # What goes wrong.
 
@@ -277,9 +288,8 @@ class LiveSessionMachine(RuleBasedStateMachine):
         if not hasattr(self, "agent"):
             return
         try:
-            self.model_answers()  # nothing comes to rest that dials, asks and is dropped again and again
-            self.run(asyncio.sleep(_CALM))
             self.model_answers()
+            self.run(self._pass(_CALM))
             self.order_is_kept()
             if not self.broken:
                 lost = len(self.spoken) - len(self.heard_by_server("audio"))
