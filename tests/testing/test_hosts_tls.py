@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.sockets]
 FAST = ServerScript(model=EchoModel(interval=0.0))
 
 
+def hang_up(session: AsyncSession) -> None:
+    """Close without a word, and without waiting for one."""
+    websocket: Any = session._ws
+    websocket.transport.abort()
+
+
 @contextlib.asynccontextmanager
 async def tls(script: ServerScript = FAST) -> AsyncIterator[tuple[TlsHost, genai.Client]]:
     """Serve, and make the unmodified SDK's client for it; check that nothing is left behind."""
@@ -193,8 +199,7 @@ async def test_the_code_with_which_a_client_closes_is_noted() -> None:
         async with client.aio.live.connect(model="echo"):
             pass
         async with client.aio.live.connect(model="echo") as session:
-            websocket: Any = session._ws
-            websocket.transport.abort()
+            hang_up(session)
     assert [record.client_code for record in host.server.admissions] == [1000, None]
 
 
@@ -229,6 +234,7 @@ async def test_a_black_hole_tells_the_client_nothing_and_leaves_its_handles_to_t
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await session._receive()
+        hang_up(session)
 
 
 async def test_a_black_hole_is_noticed_when_it_is_said_to_be_or_never() -> None:
@@ -247,6 +253,7 @@ async def test_a_black_hole_is_noticed_when_it_is_said_to_be_or_never() -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await session._receive()
+            hang_up(session)
 
 
 async def test_the_authority_can_be_written_to_a_file(tmp_path: Path) -> None:
