@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from relive.stores.redis import RedisStore
+
 BINARY = shutil.which("redis-server")
 
 
@@ -32,6 +34,10 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def store(self, prefix: str = "relive:") -> RedisStore:
+        """A store that waits for as long as a busy machine may need; what fails does so at once all the same."""
+        return RedisStore.from_url(self.url, prefix=prefix, timeout=30.0)
 
     def start(self) -> None:
         """Start it, again on the same port; returns when it can be used."""

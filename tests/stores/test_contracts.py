@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from tests.stores.wall import Wall
 from relive.ports import Browsable, HandleStore, Leases
 from relive.stores.kv import KvStore
 from relive.stores.memory import MemoryStore
-from relive.stores.redis import RedisStore
 from relive.stores.sealed import SealedStore
 from relive.stores.sqlite import SqliteStore
+from relive.testing import contracts_bench
 from relive.testing.contracts import check_store
+from relive.testing.contracts_bench import Sleep
 from relive.testing.loop import SimLoop, run
 
 KEY = Fernet.generate_key()
@@ -62,7 +64,32 @@ async def test_the_one_over_key_values_keeps_it_within_one_object_only() -> None
 @pytest.mark.slow
 @pytest.mark.sockets
 async def test_so_does_the_one_in_redis(redis_server: RedisServer) -> None:
-    await check_store(lambda: RedisStore.from_url(redis_server.url), ttl=0.5, shared=True)
+    await check_store(redis_server.store, ttl=0.5, shared=True)
+
+
+@pytest.mark.parametrize("which", range(10))
+async def test_no_store_is_blamed_for_a_machine_that_stood_still_once(
+    which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, wall = standing_still(monkeypatch, {which})
+    await check_store(lambda: MemoryStore(wall=wall), sleep=sleep)
+
+
+async def test_one_that_always_stands_still_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleep, wall = standing_still(monkeypatch, set(range(1000)))
+    with pytest.raises(AssertionError, match="the time to live counts from the newest save"):
+        await check_store(lambda: MemoryStore(wall=wall), sleep=sleep)
+
+
+def standing_still(monkeypatch: pytest.MonkeyPatch, late: set[int]) -> tuple[Sleep, Wall]:
+    """The clock of a machine that takes a second longer for some of its pauses."""
+    wall, pauses = Wall(), count()
+
+    async def sleep(seconds: float) -> None:
+        await wall.sleep(seconds + (next(pauses) in late))
+
+    monkeypatch.setattr(contracts_bench, "monotonic", wall)
+    return sleep, wall
 
 
 @pytest.mark.parametrize(

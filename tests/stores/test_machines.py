@@ -14,7 +14,6 @@ from tests.stores.servers import RedisServer
 from relive.ports import HandleStore
 from relive.stores.kv import KvStore
 from relive.stores.memory import MemoryStore
-from relive.stores.redis import RedisStore
 from relive.stores.sealed import SealedStore
 from relive.stores.sqlite import SqliteStore
 from relive.testing.store_machine import StoreMachine
@@ -65,7 +64,7 @@ class InRedis(StoreMachine):
         InRedis.worlds += 1
 
     def make_store(self) -> HandleStore:
-        return RedisStore.from_url(self.server.url, prefix=f"world-{InRedis.worlds}:")
+        return self.server.store(f"world-{InRedis.worlds}:")
 
 
 class TestMemory(InMemory.TestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from redis.asyncio import Redis
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.sockets
 
 
 async def test_redis_that_is_killed_in_the_middle_of_a_save_and_comes_back(mortal_redis: RedisServer) -> None:
-    store = RedisStore.from_url(mortal_redis.url)
+    store = mortal_redis.store()
     acknowledged: list[int] = []
     busy = asyncio.Event()
 
@@ -47,7 +48,7 @@ async def test_redis_that_is_killed_in_the_middle_of_a_save_and_comes_back(morta
 
 
 async def test_it_comes_back_unnoticed_by_connections_that_were_idle(mortal_redis: RedisServer) -> None:
-    store, other = RedisStore.from_url(mortal_redis.url), RedisStore.from_url(mortal_redis.url)
+    store, other = mortal_redis.store(), mortal_redis.store()
     await asyncio.gather(*(store.load(f"{n}") for n in range(5)))
     await live(store, "one")
     mortal_redis.kill()
@@ -60,22 +61,20 @@ async def test_it_comes_back_unnoticed_by_connections_that_were_idle(mortal_redi
 
 
 async def test_redis_that_does_not_answer_is_given_up_soon(mortal_redis: RedisServer) -> None:
-    store = RedisStore.from_url(mortal_redis.url, timeout=0.05)
-    await store.load("ada")
+    store = await hasty_store(mortal_redis)
     mortal_redis.stop_answering()
     assert (await live(store, "one")).told == lost("StoreUnavailable")
     with pytest.raises(StoreUnavailable, match="did not answer in time"):
         await store.load("ada")
     mortal_redis.go_on()
-    patient = RedisStore.from_url(mortal_redis.url, timeout=10.0)
+    patient = mortal_redis.store()
     assert (await live(patient, "two")).told == []
     await patient.aclose()
     await store.aclose()
 
 
 async def test_a_save_that_was_stuck_in_redis_never_follows_a_newer_one(mortal_redis: RedisServer) -> None:
-    hasty, patient = (RedisStore.from_url(mortal_redis.url, timeout=timeout) for timeout in (0.05, 10.0))
-    await hasty.load("ada")
+    hasty, patient = await hasty_store(mortal_redis), mortal_redis.store()
     mortal_redis.stop_answering()
     for sequence in (1, 3):
         with pytest.raises(StoreUnavailable):
@@ -92,7 +91,7 @@ async def test_a_save_that_was_stuck_in_redis_never_follows_a_newer_one(mortal_r
 
 
 async def test_redis_that_hangs_and_is_killed_then_keeps_what_it_acknowledged(mortal_redis: RedisServer) -> None:
-    store = RedisStore.from_url(mortal_redis.url, timeout=0.2)
+    store = mortal_redis.store()
     assert await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
     mortal_redis.stop_answering()
     writing = asyncio.gather(
@@ -109,7 +108,7 @@ async def test_redis_that_hangs_and_is_killed_then_keeps_what_it_acknowledged(mo
 
 
 async def test_a_replica_is_not_written_to_and_its_connections_are_given_up(mortal_redis: RedisServer) -> None:
-    store, other = RedisStore.from_url(mortal_redis.url), Redis.from_url(mortal_redis.url)
+    store, other = mortal_redis.store(), Redis.from_url(mortal_redis.url)
     await live(store, "one")
     await other.replicaof("127.0.0.1", "1")
     life = await live(store, "two")
@@ -122,7 +121,7 @@ async def test_a_replica_is_not_written_to_and_its_connections_are_given_up(mort
 
 
 async def test_redis_that_is_full_keeps_what_there_was(mortal_redis: RedisServer) -> None:
-    store, other = RedisStore.from_url(mortal_redis.url), Redis.from_url(mortal_redis.url)
+    store, other = mortal_redis.store(), Redis.from_url(mortal_redis.url)
     await live(store, "one")
     await other.config_set("maxmemory", "1")
     life = await live(store, "CANARY")
@@ -136,7 +135,7 @@ async def test_redis_that_is_full_keeps_what_there_was(mortal_redis: RedisServer
 
 
 async def test_what_is_not_ours_is_left_as_it_is(redis_server: RedisServer) -> None:
-    store, other = RedisStore.from_url(redis_server.url, prefix="foreign:"), Redis.from_url(redis_server.url)
+    store, other = redis_server.store("foreign:"), Redis.from_url(redis_server.url)
     await other.set("foreign:ada", "precious")
     await other.hset("foreign:bob", "c", "{CANARY")
     assert (await live(store, "one")).told == lost("StoreUnreadable")
@@ -166,7 +165,7 @@ async def test_what_cannot_be_decoded_is_not_quoted(decoding: bool, redis_server
 
 
 async def test_what_cannot_be_read_hides_nothing_else(redis_server: RedisServer) -> None:
-    store, other = RedisStore.from_url(redis_server.url), Redis.from_url(redis_server.url)
+    store, other = redis_server.store(), Redis.from_url(redis_server.url)
     await store.save("good", Checkpoint("one"), generation=(1, 1), ttl=60.0)
     await other.hset("relive:bad", "c", "garbage")
     await other.set("relive:else", "precious")
@@ -183,7 +182,7 @@ async def test_what_cannot_be_read_hides_nothing_else(redis_server: RedisServer)
 
 
 async def test_redis_forgets_by_itself_a_day_after_all_has_run_out(redis_server: RedisServer) -> None:
-    store, other = RedisStore.from_url(redis_server.url, prefix="ttl:"), Redis.from_url(redis_server.url)
+    store, other = redis_server.store("ttl:"), Redis.from_url(redis_server.url)
     await store.condemn("ada", "digest", ttl=7200.0)
     await store.save("ada", Checkpoint("one"), generation=(1, 1), ttl=60.0)
     assert 86400 + 7100 < await other.ttl("ttl:ada") <= 86400 + 7200
@@ -201,6 +200,15 @@ async def test_a_client_of_the_application_is_used_and_stays_open(redis_server: 
     await store.aclose()
     assert await client.ping()
     await client.aclose()
+
+
+async def hasty_store(server: RedisServer) -> RedisStore:
+    """One that gives up soon, and has a connection; the machine may be too busy for it at first."""
+    store = RedisStore.from_url(server.url, timeout=0.05)
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            await store.load("ada")
+            return store
 
 
 def test_its_repr_shows_no_password() -> None:

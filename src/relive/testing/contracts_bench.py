@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
@@ -23,6 +24,28 @@ STEPS: Final = 20
 "Turns of the loop after each of which a call is cancelled: more than it takes to get hold of a lock."
 TODAY: Final = 1_764_000_000_000
 "Milliseconds since 1970, as in the epoch of a session that nobody owns."
+
+
+@attrs.define
+class Pauses:
+    """How a check lets time pass, and whether as much passed in fact: a machine may stand still for a second."""
+
+    sleep: Sleep
+    asked: float = attrs.field(default=0.0, init=False)
+    "Seconds that were to pass."
+    began: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.began = monotonic()
+
+    async def __call__(self, seconds: float) -> None:
+        """Let so many seconds pass on the store's clock."""
+        self.asked += seconds
+        await self.sleep(seconds)
+
+    def in_time(self, slack: float) -> bool:
+        """Whether it took no longer than asked for, but for this many seconds. Always so of what asked for none."""
+        return not self.asked or monotonic() - self.began <= self.asked + slack
 
 
 @attrs.frozen
