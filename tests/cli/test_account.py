@@ -74,7 +74,9 @@ def test_what_no_session_consumed_is_lost() -> None:
         ([ONE, ["2.1"]], (1, 0, 0)),
         ([ONE, ["2.1", "2.1", "2.2"]], (0, 1, 0)),
         ([ONE, ["2.2", "2.1"]], (0, 0, 2)),
-        ([ONE, ONE, TWO], (2, 4, 0)),
+        ([ONE, ONE, TWO], (0, 2, 0)),
+        ([ONE, ONE], (2, 2, 0)),
+        ([[], [], ONE, TWO], (4, 5, 0)),
         ([ONE, TWO, TWO], (0, 2, 0)),
         ([ONE, TWO, []], (0, 1, 0)),
     ],
@@ -83,6 +85,12 @@ def test_every_turn_is_answered_once_with_what_the_server_said(
     heard: list[list[str]], counted: tuple[int, int, int]
 ) -> None:
     assert output(heard, [ONE, TWO], 2) == counted
+
+
+def test_the_same_answer_given_twice_is_not_heard_twice() -> None:
+    """A session that follows one that died numbers its turns from the start."""
+    assert output([ONE, ONE, TWO], [ONE, ONE, TWO], 3) == (0, 0, 0)
+    assert output([ONE, ONE, ONE, TWO], [ONE, ONE, TWO], 3) == (0, 2, 0)
 
 
 def test_an_answer_that_the_server_never_gave_is_lost() -> None:

@@ -11,7 +11,7 @@ the application was playing when it was told `interrupted` it has thrown away, s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
@@ -143,17 +143,20 @@ def settle(
 
 def _compare_output(heard: Sequence[Chunks], said: Sequence[Chunks], turns: int) -> tuple[int, int, int]:
     lost = doubled = shuffled = 0
-    for number in range(max(turns, len(heard))):
-        ours = heard[number] if number < len(heard) else ()
-        if number >= turns:
-            doubled += max(1, len(ours))  # an answer, even an empty one, to a turn that the user never took
-        elif number >= len(said):
+    rest = deque(heard)
+    before: Chunks | None = None
+    for number in range(turns):
+        theirs = said[number] if number < len(said) else None
+        while rest and rest[0] == before != theirs:  # the answer before, once more: the one to this turn comes after it
+            doubled += max(1, len(rest.popleft()))
+        ours = before = rest.popleft() if rest else ()
+        if theirs is None:
             lost += CHUNKS
-        else:
-            theirs = said[number]
-            missing, surplus = Counter(theirs) - Counter(ours), Counter(ours) - Counter(theirs)
-            lost += missing.total()
-            doubled += surplus.total()
-            if not missing and not surplus:
-                shuffled += sum(one != other for one, other in zip(ours, theirs, strict=True))
+            continue
+        missing, surplus = Counter(theirs) - Counter(ours), Counter(ours) - Counter(theirs)
+        lost += missing.total()
+        doubled += surplus.total()
+        if not missing and not surplus:
+            shuffled += sum(one != other for one, other in zip(ours, theirs, strict=True))
+    doubled += sum(max(1, len(ours)) for ours in rest)  # answers, even empty ones, to turns that the user never took
     return lost, doubled, shuffled
